@@ -1,0 +1,173 @@
+"""The neutral vocabulary of a request: what every provider takes and every provider yields.
+
+A `ChatRequest` goes down to a provider; `ChatEvent`s come back, one `Finished` last. No wire format lives here:
+`providers` and `server` translate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A run of text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An encoded picture (`data`, with its media type such as `image/png`)."""
+
+    data: bytes
+    media_type: str
+
+
+Part = TextPart | ImagePart
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function call made by the assistant. `arguments` is the JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call. `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+def message(role: Role, text: str) -> Message:
+    """A message of plain text."""
+    return Message(role, (TextPart(text),))
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. `None` leaves the provider's own default; temperature 0 is greedy."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to a provider.
+
+    `max_tokens` bounds the answer, reasoning included. `json_schema` asks for an answer of that schema where the
+    provider can hold to it. `thinking` switches a dual-mode model's reasoning on or off, `None` leaves its default.
+    """
+
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    sampling: Sampling = Sampling()
+    stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    json_schema: Mapping[str, Any] | None = None
+    thinking: bool | None = None
+    reasoning_effort: ReasoningEffort | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counts them. `cached_tokens` are part of `prompt_tokens`, `reasoning_tokens` of `completion_tokens`."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's reasoning; not part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call. `id` and `name` come with the first piece of each `index`, `arguments` in fragments."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event. `usage` is None where the provider told none; `num_attempts` counts retries in."""
+
+    reason: FinishReason
+    usage: Usage | None = None
+    num_attempts: int = 1
+
+
+ChatEvent = TextDelta | ReasoningDelta | ToolCallDelta | Finished
+ChatStream = AsyncIterator[ChatEvent]
+
+
+@dataclass(slots=True)
+class Reply:
+    """A stream, gathered."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: dict[int, ToolCall] = field(default_factory=dict)
+    finished: Finished | None = None
+
+
+async def gather(stream: ChatStream) -> Reply:
+    """Read a stream to its end."""
+    reply = Reply()
+    async for event in stream:
+        match event:
+            case TextDelta(text):
+                reply.text += text
+            case ReasoningDelta(text):
+                reply.reasoning += text
+            case ToolCallDelta(index, id, name, arguments):
+                call = reply.tool_calls.get(index, ToolCall("", "", ""))
+                reply.tool_calls[index] = ToolCall(id or call.id, name or call.name, call.arguments + arguments)
+            case Finished():
+                reply.finished = event
+    return reply

@@ -1,0 +1,82 @@
+"""The nouns of a workload: items with what is expected, the prompt they are asked with, and the scorer's settings.
+
+Loading builds these from files; trials and verdicts read them. A workload is a value: its `fingerprint` changes when
+anything that could change an answer or a score does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from seatrial.chat import Message
+
+ScorerName = Literal["exact", "label", "number", "contains", "regex", "json_fields", "json_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input with what is expected.
+
+    `messages` is set for chat-format items instead of a plain `input`; `input` then holds the last user turn, for
+    display. `expected` is a string, number, list or object, as the scorer wants. `cluster` groups items that share a
+    source (a customer, a document), None where each item stands alone.
+    """
+
+    id: str
+    input: str
+    expected: Any
+    cluster: str | None = None
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How an item is asked. `user` has `{input}` in it; the first `shots` examples go before it as turns."""
+
+    system: str = ""
+    user: str = "{input}"
+    shots: int = 0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerSpec:
+    """A scorer and its settings (`labels`, `tolerance`, `pattern`, `fields`, `schema`, …; see `workload.scorers`)."""
+
+    name: ScorerName
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Items + prompt + scorer + version. `examples` are for prompts and baselines, and share no item with `items`.
+
+    `origin` is where it came from: a built-in name or a path. `fingerprint` is a SHA-256 over all that could change an
+    answer or a score.
+    """
+
+    name: str
+    version: str
+    title: str
+    task: str
+    description: str
+    licence: str
+    prompt: Prompt
+    scorer: ScorerSpec
+    items: tuple[Item, ...]
+    examples: tuple[Item, ...]
+    origin: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good an answer is. `value` is in [0, 1]; `parsed` is what the scorer read out of the text; `detail` says why
+    in a few words; `parts` holds per-field scores where there are fields."""
+
+    value: float
+    parsed: Any = None
+    detail: str = ""
+    parts: Mapping[str, float] | None = None
