@@ -1,0 +1,59 @@
+# `make compare` and `make test` do everything on a fresh machine with Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/first
+
+.PHONY: compare install model test test-slow test-browser check format clean help
+
+compare: model  ## measure the embedded model and two baselines on the three workloads; write runs/first/report.html
+	$(BIN)/seatrial compare smollm2-135m baseline:nearest baseline:majority smollm3-3b gpt-5-mini \
+	  --on triage --on extract --on arithmetic --out $(OUT)
+
+install: $(VENV)/.runtime  ## build the environment alone
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Seatrial needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "$(PYTHON) cannot make an environment. On Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 2; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# torch comes first and in this exact spelling, so that machines without a GPU get the small CPU build.
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+model: $(VENV)/.runtime  ## bring the embedded model, SmolLM2-135M
+	$(BIN)/seatrial pull smollm2-135m
+
+test: $(VENV)/.development model  ## the default tests: no network, no GPU, under five minutes on two cores
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.development model  ## the tests that take longer
+	$(BIN)/python -m pytest -m slow --timeout 900
+
+test-browser: $(VENV)/.development model  ## the report in Chromium (Debian: apt install chromium)
+	$(BIN)/python -m pytest -m browser
+
+check: $(VENV)/.development  ## ruff, mypy --strict, the ladder, and proof that the ladder's lint catches a violation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_ladder.py
+
+format: $(VENV)/.development
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and caches; runs and pulled models stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | column -t -s '	'

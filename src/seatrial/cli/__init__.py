@@ -1,0 +1,1 @@
+"""The command line: one module per command, `settings` for the environment, `wiring` for what is assembled."""

@@ -1,0 +1,82 @@
+"""The `seatrial` command: its table of commands, and the one place where an error becomes a message and an exit code.
+
+Command modules import what they need inside their functions, so that `--help` stays fast and nothing heavier than the
+command asked for is ever loaded. Exit codes: 0 done, 1 failed or interrupted, 2 usage.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from seatrial import __version__
+from seatrial.cli import ask, chat, compare, doctor, models, pull, report, trial, verdict
+from seatrial.errors import SeatrialError
+
+app = typer.Typer(
+    name="seatrial",
+    help="Which model should we ship? Measure candidates on your own work, and get a verdict with evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("compare")(compare.compare)
+app.command("trial")(trial.trial)
+app.command("verdict")(verdict.verdict)
+app.command("report")(report.report)
+app.command("ask")(ask.ask)
+app.command("chat")(chat.chat)
+app.add_typer(models.app, name="models")
+app.command("pull")(pull.pull)
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"seatrial {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Say the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks and debug logs on standard error."),
+) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def run() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except SeatrialError as error:
+        _say(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        logging.getLogger("seatrial").debug("unexpected error", exc_info=error)
+        print(
+            f"Error: something in Seatrial broke ({type(error).__name__}: {error}).\n"
+            "Run the same command as `seatrial --debug …` for the traceback, and please report it.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def _say(error: SeatrialError) -> None:
+    logging.getLogger("seatrial").debug("command failed", exc_info=error)
+    print(f"Error: {error}", file=sys.stderr)

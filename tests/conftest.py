@@ -1,0 +1,29 @@
+"""What tests share: where the embedded model and the public reference data lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf() -> Path:
+    """The real SmolLM2-135M file; `make model` brings it."""
+    home = Path(os.environ.get("SEATRIAL_HOME", Path.home() / ".cache" / "seatrial"))
+    path = home / "models" / "smollm2-135m" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    if not path.exists():
+        pytest.skip(f"{path} is absent; `make model` brings it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """Public data sets and SmolLM3's published template: `$SEATRIAL_DATA`, or `shared/data` beside the checkout."""
+    path = Path(os.environ.get("SEATRIAL_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"{path} is absent; set SEATRIAL_DATA to a folder with the reference data")
+    return path
