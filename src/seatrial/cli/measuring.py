@@ -1,0 +1,143 @@
+"""From what the user typed to a finished run folder: everything read and checked, then the trial with its progress."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.cli.wiring import ProviderPool, cost_of_usage, now, open_catalog
+from seatrial.trial.candidates import parse_candidates
+from seatrial.trial.environment import read_environment
+from seatrial.trial.plan import Plan, plan_trial
+from seatrial.trial.runner import Progress, TrialInterrupted, run_trial
+
+if TYPE_CHECKING:
+    from seatrial.cli.settings import Settings
+    from seatrial.workload.specification import Workload
+
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOrder:
+    """A trial as it was ordered on the command line. `out` None: a folder under runs/ that the plan names."""
+
+    candidates: tuple[str, ...]
+    workloads: tuple[str, ...]
+    scorer: str | None
+    limit: int | None
+    out: Path | None
+    concurrency: int
+    seed: int
+    retry_failures: bool
+
+
+def measure(order: TrialOrder, settings: Settings, *, quiet: bool) -> Path:
+    """Run the trial that was ordered, or what is left of it, and return its folder.
+
+    Everything is read and checked before the first question is asked. Raises what the rooms below raise;
+    `TrialInterrupted` after Ctrl-C.
+    """
+    catalog = open_catalog(settings)
+    candidates = parse_candidates(order.candidates, catalog)
+    workloads = [_load(name, order.scorer) for name in order.workloads]
+    plan = plan_trial(candidates, workloads, seed=order.seed, limit=order.limit)
+    folder = order.out or _RUNS / _folder_name(plan)
+    pool = ProviderPool(settings, catalog, concurrency=order.concurrency, seed=order.seed)
+
+    async def run() -> None:
+        try:
+            with _progress_bar(plan, quiet=quiet) as show:
+                await run_trial(
+                    plan,
+                    folder,
+                    pool,
+                    cost_of=lambda candidate, usage: cost_of_usage(catalog, candidate, usage, now()),
+                    concurrency=order.concurrency,
+                    environment=read_environment(now),
+                    now=now,
+                    command=_command(order, folder),
+                    on_progress=show,
+                    retry_failures=order.retry_failures,
+                )
+        finally:
+            await pool.close()
+
+    try:
+        asyncio.run(run())
+    except TrialInterrupted as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        raise SystemExit(stopped.exit_code) from None
+    return folder
+
+
+def _load(name: str, scorer: str | None) -> Workload:
+    from seatrial.workload.loading import load_workload
+
+    workload = load_workload(name, scorer=scorer)
+    for note in workload.notes:
+        print(f"{workload.name}: {note}", file=sys.stderr)
+    return workload
+
+
+def _folder_name(plan: Plan) -> str:
+    names = "-vs-".join(re.sub(r"[^A-Za-z0-9.]+", "-", candidate.id).strip("-.") for candidate in plan.candidates[:3])
+    return f"{names[:80]}-{plan.id}"
+
+
+def _command(order: TrialOrder, folder: Path) -> str:
+    """The command that measures this run again, or goes on with it."""
+    words = ["seatrial", "compare", *order.candidates]
+    for workload in order.workloads:
+        words += ["--on", workload]
+    if order.scorer:
+        words += ["--scorer", order.scorer]
+    if order.limit is not None:
+        words += ["--limit", str(order.limit)]
+    if order.seed:
+        words += ["--seed", str(order.seed)]
+    return shlex.join([*words, "--out", str(folder)])
+
+
+@contextmanager
+def _progress_bar(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar on standard error that says who is asked what; notices stand above it."""
+    if not plan.num_questions:
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=plan.num_questions)
+        shown = ""
+
+        def show(progress: Progress) -> None:
+            nonlocal shown
+            what = f"{progress.candidate} on {progress.workload}" if progress.workload else progress.candidate
+            failed = f", {progress.num_failed} failed" if progress.num_failed else ""
+            if progress.notice and not quiet:
+                console.print(progress.notice, markup=False)
+            if what and what != shown and not quiet and not console.is_terminal:
+                console.print(f"{what} …", markup=False)
+            shown = what or shown
+            bar.update(task, completed=progress.num_done, description=f"{shown or 'starting'}{failed}")
+
+        yield show
