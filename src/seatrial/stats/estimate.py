@@ -1,8 +1,9 @@
-"""What every statistic here returns: a figure that knows its n, method and interval, or the word that there is too little data."""
+"""What every statistic here returns: a figure with its n, method and interval, or the word that data is too little."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,18 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class NotEnough:
-    """Too little data for a figure: `n` observations where `method` wants at least `needed`. Reads "not enough data", never zero."""
+    """Too little data for a figure: `n` observations where `method` wants at least `needed`.
+
+    Reads "not enough data", never zero.
+    """
 
     n: int
     needed: int
     method: str
+
+
+class Interval(NamedTuple):
+    """The two ends of a confidence interval."""
+
+    low: float
+    high: float
