@@ -33,12 +33,12 @@ def print_document(document: Document, page: Path) -> None:
 
 
 def _table(document: Document) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("candidate", no_wrap=True)
     for workload in document.workloads:
-        table.add_column(f"{workload.name} ({workload.num_items})", justify="right")
-    for heading in ("answer p50", "per 1,000 tasks", "panel"):
-        table.add_column(heading, justify="right")
+        table.add_column(f"{workload.name}\n[dim]{workload.num_items} items[/]", justify="right", no_wrap=True)
+    for heading in ("answer\n[dim]median[/]", "1,000\n[dim]tasks[/]", "panel\n[dim]ships[/]"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for card in document.candidates:
         quality = [_quality(document, card, workload.name) for workload in document.workloads]
         table.add_row(
@@ -50,12 +50,12 @@ def _table(document: Document) -> Table:
 def _quality(document: Document, card: CandidateCard, workload: str) -> str:
     claim = _find(document, card.id, "quality", workload)
     if not card.measured or claim is None:
-        return "[dim]not measured[/]"
+        return "[dim]—[/]"
     if not isinstance(claim.value, float):
-        return "[dim]not enough data[/]"
+        return "[dim]not enough\ndata[/]"
     if claim.low is None or claim.high is None:
         return f"{claim.value:.0%}"
-    return f"{claim.value:.0%} [dim]{claim.low:.0%}–{claim.high:.0%}[/]"
+    return f"{claim.value:.0%}\n[dim]{claim.low * 100:.0f}–{claim.high:.0%}[/]"
 
 
 def _latency(document: Document, card: CandidateCard) -> str:
@@ -67,18 +67,13 @@ def _latency(document: Document, card: CandidateCard) -> str:
     if not values:
         return "—"
     low, high = min(values), max(values)
-    return _seconds(high) if _seconds(low) == _seconds(high) else f"{_seconds(low)}–{_seconds(high)}"
+    return _seconds(high) if _seconds(low) == _seconds(high) else f"{_seconds(low)}\nto {_seconds(high)}"
 
 
 def _cost(document: Document, card: CandidateCard) -> str:
     for row in document.pricing.rows:
         if row.candidate == card.id and row.workload is None and row.cost_per_1k_usd is not None:
-            about = "" if row.kind == "measured" else "≈ "
-            return (
-                f"{about}${row.cost_per_1k_usd:,.4f}"
-                if row.cost_per_1k_usd < 1
-                else f"{about}${row.cost_per_1k_usd:,.2f}"
-            )
+            return f"{'' if row.kind == 'measured' else '≈ '}{_dollars(row.cost_per_1k_usd)}"
     return "—"
 
 
@@ -86,7 +81,7 @@ def _panel(document: Document, card: CandidateCard) -> str:
     count = document.panel.get(card.id)
     if count is None or count.ship_pct is None:
         return "—"
-    return f"{count.ship_pct:.0f} % ship [dim]({count.ships}/{count.cast})[/]"
+    return f"{count.ship_pct:.0f}%\n[dim]{count.ships} of {count.cast}[/]"
 
 
 def _print_notices(console: Console, card: CandidateCard) -> None:
@@ -112,3 +107,9 @@ def _plain(spans: list[Span]) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _dollars(value: float) -> str:
+    if 0 < value < 0.0001:
+        return "< $0.0001"
+    return f"${value:.4f}" if value < 1 else f"${value:,.2f}"

@@ -48,13 +48,18 @@ class ScorerSpec:
     name: ScorerName
     settings: Mapping[str, Any]
 
+    @property
+    def structured(self) -> bool:
+        """Whether answers must be JSON. Then `Score.parsed is None` says that an answer was not valid output."""
+        return self.name in ("json_fields", "json_schema")
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """Items + prompt + scorer + version. `examples` are for prompts and baselines, and share no item with `items`.
 
     `origin` is where it came from: a built-in name or a path. `fingerprint` is a SHA-256 over all that could change an
-    answer or a score.
+    answer or a score. `notes` are sentences for the user about what loading decided on its own, such as the scorer.
     """
 
     name: str
@@ -69,12 +74,20 @@ class Workload:
     examples: tuple[Item, ...]
     origin: str
     fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def clustered(self) -> bool:
+        """Whether items say which of them share a source."""
+        return any(item.cluster is not None for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How good an answer is. `value` is in [0, 1]; `parsed` is what the scorer read out of the text; `detail` says why
-    in a few words; `parts` holds per-field scores where there are fields."""
+    """How good an answer is. `value` is in [0, 1]; `parsed` is what the scorer read out of the text, None exactly where
+    it could read nothing it can use; `detail` says why in a few words; `parts` holds per-field scores where there are
+    fields. All of it can be written as JSON.
+    """
 
     value: float
     parsed: Any = None

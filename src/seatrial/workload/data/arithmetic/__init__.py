@@ -1,0 +1,1 @@
+"""Two-step word problems with a checked answer, made by `generate`."""
