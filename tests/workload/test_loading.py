@@ -508,3 +508,15 @@ def _toml(value: Any) -> str:
                 return json.dumps(one)
 
     return "\n".join(f"{json.dumps(key)} = {inline(one)}" for key, one in value.items())
+
+
+def test_the_documentation_counts_what_is_built_in() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
+    for name in builtin_names():
+        workload = load_workload(name)
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        counts = [
+            int(cell.split()[0].rstrip(",")) for cell in row.split("|")[2:5] if cell.split()[0].rstrip(",").isdigit()
+        ]
+        assert counts[0] == len(workload.items)
+        assert counts[-1] == len(workload.examples)

@@ -1,8 +1,8 @@
 """The records of a trial, as they stand on disk and in memory.
 
 A run folder holds `run.json` (a `RunManifest`), `items.jsonl` (what was asked, as `ItemRecord`s) and
-`observations.jsonl` (one `Observation` a line, appended and flushed as each ends). Everything after the trial (verdict, report)
-reads these and nothing else.
+`observations.jsonl` (one `Observation` a line, appended and flushed as each ends). Everything after the trial (verdict,
+report) reads these and nothing else.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `id` is the whole specification as the user wrote it (`smollm2-135m@f32`) and the candidate's key everywhere.
     `model` is the catalog id where the catalog knows it, else None. `target` is what is left for the provider: a hub
-    name, path, model name at the server. `settings` are parsed and validated (`dtype`, `temperature`, `top_p`, `top_k`, `max_tokens`,
-    `thinking`, `reasoning_effort`, `seed`).
+    name, path, model name at the server. `settings` are parsed and validated (`dtype`, `temperature`, `top_p`,
+    `top_k`, `max_tokens`, `thinking`, `reasoning_effort`, `seed`). `hosted_reasoning`: the model takes no temperature,
+    and thinks before it answers.
     """
 
     id: str
@@ -33,23 +34,26 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base_url: str | None = None
     revision: str | None = None
     settings: dict[str, str | float | int | bool] = {}
+    hosted_reasoning: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an observation has no answer. `type` is the class name in `seatrial.errors`."""
+    """Why an observation has no answer. `type` is the class name in `seatrial.errors`; `status` and
+    `code` are the server's, where it told them."""
 
     type: str
     message: str
     status: int | None = None
+    code: str | None = None
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One candidate's answer to one item.
 
-    `key` is the plan's hash of (candidate, workload fingerprint, item, seed): the same key is never asked twice. `score` is in
-    [0, 1], 0.0 where `failure` is set (a failure counts as wrong). Times are seconds on a monotonic clock from the
-    moment the request was handed to the provider; `ttft_s` to the first answer or reasoning token. `cost_usd` is None where no price is
-    known, 0.0 never stands for unknown.
+    `key` is the plan's hash of (candidate, workload fingerprint, item, seed): the same key is never asked twice.
+    `score` is in [0, 1], 0.0 where `failure` is set (a failure counts as wrong). Times are seconds on a monotonic clock
+    from the moment the request was handed to the provider; `ttft_s` to the first answer or reasoning token. `cost_usd`
+    is None where no price is known, 0.0 never stands for unknown.
     """
 
     key: str

@@ -43,7 +43,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A figure about a candidate, with interval, method, n and evidence. `value` None means there is not enough data
-    (`note` says how much would be). `against` is set on paired differences (candidate minus `against`); `workload` None spans all.
+    (`note` says how much would be). `against` is set on paired differences (candidate minus `against`); `workload` None
+    spans all.
 
     Keys: see `KEYS` below; `p_value` and `p_adjusted` (Holm over workloads) stand only on tests.
     """
@@ -96,7 +97,8 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandidateCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate as the page introduces it. `measured` False: `not_measured` says why, `way_out` which command would measure it.
+    """A candidate as the page introduces it. `measured` False: `not_measured` says why, `way_out` which command would
+    measure it.
 
     `notices` are what cannot be missed: retirement, non-commercial licence, unsupported parameters.
     """
@@ -278,7 +280,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that the document speaks of. `decided_on` is the date the panel judged; `repeat` the command to run again."""
+    """The run that the document speaks of. `decided_on` is the date the panel judged; `repeat` the command to run
+    again."""
 
     id: str
     created_at: datetime

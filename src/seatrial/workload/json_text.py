@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 MAX_DEPTH = 64
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST_INT, _SMALLEST_INT = 2**63 - 1, -(2**63)
 
 
@@ -102,7 +104,7 @@ def _check(value: Any, levels_left: int) -> None:
         case None | bool():
             pass
         case str():
-            if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            if not value.isascii() and _SURROGATE.search(value):
                 raise NotJsonError("holds half of a surrogate pair, which is no character")
         case int():
             if not _SMALLEST_INT <= value <= _LARGEST_INT:

@@ -1,0 +1,158 @@
+"""Conversations to prompt text, by the Jinja template that comes with a checkpoint.
+
+In: messages in the neutral vocabulary of `seatrial.chat`. Out: the prompt as text. Templates are code from outside:
+they run in jinja2's immutable sandbox, with the functions that transformers offers them (`strftime_now`,
+`raise_exception`, `tojson`, the `generation` block, loop controls) and nothing else. Torch-free.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.ext
+import jinja2.nodes
+import jinja2.parser
+import jinja2.sandbox
+
+from seatrial.chat import Message, Tool, ToolCall
+from seatrial.errors import CheckpointError, UsageError
+
+
+class ChatTemplate:
+    """A compiled template. `tokens` are the special tokens it may name (`bos_token`, `eos_token`, …)."""
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        now: Callable[[], datetime],
+        tokens: Mapping[str, str] | None = None,
+        path: Path | str | None = None,
+    ) -> None:
+        self.source = source
+        self._tokens = dict(tokens or {})
+        environment = _environment(now)
+        try:
+            self._template = environment.from_string(source)
+        except (jinja2.TemplateError, RecursionError) as error:
+            raise CheckpointError(f"not a template we can read: {error}", path=path, field="chat_template") from error
+        words = set(re.findall(r"[A-Za-z_]+", source))
+        self.switches_thinking = "enable_thinking" in words
+        self.reasons = self.switches_thinking or "<think>" in source
+        self._xml_tools, self._tools, self._tool_calls = (w in words for w in ("xml_tools", "tools", "tool_calls"))
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether the template can tell the model about tools."""
+        return self._xml_tools or self._tools
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Tool] = (),
+        thinking: bool | None = None,
+        add_generation_prompt: bool = True,
+    ) -> str:
+        """The prompt text. Raises UsageError where the template or the model cannot take what is asked."""
+        if tools and not self.takes_tools:
+            raise UsageError("The model's chat template has no place for tools; ask without them.")
+        if thinking and not self.reasons:
+            raise UsageError("The model has no thinking mode; ask without it.")
+        variables: dict[str, Any] = {}
+        if thinking is not None and self.switches_thinking:
+            variables["enable_thinking"] = thinking
+        if tools and self._xml_tools:
+            variables["xml_tools"] = [_bare(tool) for tool in tools]
+        elif tools:
+            variables["tools"] = [{"type": "function", "function": _bare(tool)} for tool in tools]
+        return self.render_raw(
+            [self._as_dict(message) for message in messages], add_generation_prompt=add_generation_prompt, **variables
+        )
+
+    def render_raw(
+        self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True, **variables: Any
+    ) -> str:
+        """Render messages that are dictionaries already, with any variables, as transformers' function does."""
+        known = {"tools": None, "documents": None, **self._tokens, **variables}
+        try:
+            return self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **known)
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            raise UsageError(f"The model's chat template refuses this conversation: {error}") from error
+
+    def _as_dict(self, message: Message) -> dict[str, Any]:
+        content = message.text
+        if not message.tool_calls:
+            return {"role": message.role, "content": content} | _named(message)
+        if self._tool_calls:
+            calls = [_call(call) for call in message.tool_calls]
+            return {"role": message.role, "content": content, "tool_calls": calls} | _named(message)
+        # SmolLM3's template has no place for calls: they stand in the text as the template tells the model to write.
+        written = "\n".join(f"<tool_call>\n{_written(call)}\n</tool_call>" for call in message.tool_calls)
+        return {"role": message.role, "content": f"{content}\n{written}" if content else written} | _named(message)
+
+
+def _environment(now: Callable[[], datetime]) -> jinja2.Environment:
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = lambda pattern: now().strftime(pattern)
+    return environment
+
+
+class _GenerationBlock(jinja2.ext.Extension):
+    """`{% generation %}…{% endgeneration %}` marks what the assistant wrote, for training; rendering passes it on."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2's own spelling of an attribute
+
+    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return jinja2.nodes.Scope(body).set_lineno(line)
+
+
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """JSON without the HTML escapes of jinja2's own filter, as transformers has it."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _raise(message: str) -> None:
+    raise jinja2.TemplateError(message)
+
+
+def _bare(tool: Tool) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+
+
+def _named(message: Message) -> dict[str, Any]:
+    return {} if message.tool_call_id is None else {"tool_call_id": message.tool_call_id}
+
+
+def _arguments(call: ToolCall) -> Any:
+    """The arguments as an object where they are JSON, as the text they are where not."""
+    try:
+        return json.loads(call.arguments)
+    except ValueError:
+        return call.arguments
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": _arguments(call)}}
+
+
+def _written(call: ToolCall) -> str:
+    return json.dumps({"name": call.name, "arguments": _arguments(call)}, ensure_ascii=False)

@@ -1,0 +1,167 @@
+"""One question to one candidate: the request as this candidate gets it, the stream timed, the answer scored.
+
+Comes in: a provider, a planned item. Goes out: an `Observation`, with a `Failure` in it where the provider failed;
+what is no observation (a candidate that cannot run, a defect of ours) rises.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from seatrial.chat import ChatRequest, Finished, ReasoningDelta, Sampling, TextDelta, Usage
+from seatrial.errors import BadReply, ContextTooLong, ProviderError
+from seatrial.providers.base import Provider
+from seatrial.trial.plan import Question
+from seatrial.trial.record import Candidate, Failure, Observation
+from seatrial.workload.prompting import render
+from seatrial.workload.scorers import score
+from seatrial.workload.specification import Workload
+
+REASONING_ROOM_TOKENS = 8192
+
+CostOf = Callable[[Candidate, Usage], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What every question needs besides the question. `now` tells the instant, `clock` counts seconds."""
+
+    cost_of: CostOf
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks one candidate the items of one workload."""
+
+    provider: Provider
+    candidate: Candidate
+    workload: Workload
+    seed: int
+    asking: Asking
+
+    async def ask(self, question: Question) -> Observation:
+        """Ask, time and score. Raises NotRunnable where the candidate cannot run as it is set."""
+        request = with_settings(render(self.workload, question.item), self.candidate, self.seed)
+        started_at = self.asking.now()
+        answer = _Answer()
+        try:
+            await self._listen(request, answer)
+        except (ProviderError, ContextTooLong) as error:
+            return self._observation(question, started_at, answer, failure=_failure(error), score=0.0)
+        text = _whole("".join(answer.texts))
+        scored = score(self.workload, question.item, text)
+        return self._observation(
+            question,
+            started_at,
+            answer,
+            text=text,
+            score=scored.value,
+            parsed=scored.parsed,
+            detail=scored.detail,
+            parts=dict(scored.parts) if scored.parts is not None else None,
+        )
+
+    async def _listen(self, request: ChatRequest, answer: _Answer) -> None:
+        clock = self.asking.clock
+        start_s = clock()
+        try:
+            async for event in self.provider.stream(request):
+                if isinstance(event, Finished):
+                    answer.latency_s = clock() - start_s
+                    answer.finished = event
+                    continue
+                if answer.ttft_s is None:
+                    answer.ttft_s = clock() - start_s
+                if isinstance(event, TextDelta):
+                    answer.texts.append(event.text)
+                elif isinstance(event, ReasoningDelta):
+                    answer.reasoning.append(event.text)
+            if answer.finished is None:
+                raise BadReply(f"`{self.candidate.id}` ended its answer without saying that it had finished.")
+        except (ProviderError, ContextTooLong):
+            answer.latency_s = clock() - start_s
+            raise
+
+    def _observation(self, question: Question, started_at: datetime, answer: _Answer, **found: Any) -> Observation:
+        finished = answer.finished
+        usage = finished.usage if finished else None
+        reasoning = "".join(answer.reasoning)
+        return Observation(
+            key=question.key,
+            candidate=self.candidate.id,
+            workload=self.workload.name,
+            item=question.item.id,
+            reasoning=_whole(reasoning) if reasoning else None,
+            finish_reason=finished.reason if finished else None,
+            ttft_s=answer.ttft_s,
+            latency_s=answer.latency_s,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+            cached_tokens=usage.cached_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            cost_usd=self.asking.cost_of(self.candidate, usage) if usage else None,
+            num_attempts=finished.num_attempts if finished else 1,
+            started_at=started_at,
+            **found,
+        )
+
+
+@dataclass(slots=True)
+class _Answer:
+    """A stream as it is read."""
+
+    texts: list[str] = dataclasses.field(default_factory=list)
+    reasoning: list[str] = dataclasses.field(default_factory=list)
+    finished: Finished | None = None
+    ttft_s: float | None = None
+    latency_s: float | None = None
+
+
+def _failure(error: ProviderError | ContextTooLong) -> Failure:
+    status, code = (error.status, error.code) if isinstance(error, ProviderError) else (None, None)
+    return Failure(type=type(error).__name__, message=str(error), status=status, code=code)
+
+
+def with_settings(request: ChatRequest, candidate: Candidate, seed: int) -> ChatRequest:
+    """A rendered request as `candidate` is tried: its own settings over the workload's.
+
+    Unless it sets a temperature, a candidate answers greedily (temperature 0), so that a run repeats; a hosted
+    reasoning model takes no temperature and gets none. One that samples gets the plan's seed unless it has its own. A
+    model that thinks first gets REASONING_ROOM_TOKENS above the workload's limit, which counts the answer alone:
+    without them a short limit would cut every answer off before it begins. `max_tokens` of the candidate stands as it
+    is.
+    """
+    settings: dict[str, Any] = candidate.settings
+    temperature = settings.get("temperature", None if candidate.hosted_reasoning else 0.0)
+    samples = temperature is not None and temperature > 0.0
+    max_tokens = settings.get("max_tokens")
+    if max_tokens is None and request.max_tokens is not None:
+        thinks_first = candidate.hosted_reasoning or settings.get("thinking") is True
+        max_tokens = request.max_tokens + (REASONING_ROOM_TOKENS if thinks_first else 0)
+    return dataclasses.replace(
+        request,
+        max_tokens=max_tokens,
+        sampling=Sampling(
+            temperature=temperature,
+            top_p=settings.get("top_p", request.sampling.top_p),
+            top_k=settings.get("top_k", request.sampling.top_k),
+            seed=settings.get("seed", seed if samples else request.sampling.seed),
+        ),
+        thinking=settings.get("thinking", request.thinking),
+        reasoning_effort=settings.get("reasoning_effort", request.reasoning_effort),
+    )
+
+
+def _whole(text: str) -> str:
+    """`text` as Unicode: halves of a surrogate pair that came in two pieces are joined, a lone half is replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
