@@ -102,6 +102,13 @@ def test_no_text_is_clipped_in_cards_and_figures(browser: Any, addresses: dict[s
         assert outside == []
 
 
+def test_the_votes_at_a_glance_fit_a_phone_without_breaking_words(browser: Any, addresses: dict[str, str]) -> None:
+    with opened(browser, addresses["measured"], viewport=PHONE) as page:
+        table = page.locator(".glance")
+        assert table.evaluate("t => t.parentElement.scrollWidth <= t.parentElement.clientWidth")
+        assert max(table.locator("thead th").evaluate_all("cells => cells.map(c => c.clientHeight)")) < 48
+
+
 @pytest.mark.parametrize("name", ["measured", "mixed"])
 def test_labels_in_figures_do_not_overlap(browser: Any, addresses: dict[str, str], name: str) -> None:
     with opened(browser, addresses[name], viewport=DESKTOP) as page:

@@ -72,7 +72,8 @@ def _workload(name: str, draw: st.DrawFn) -> WorkloadRecord:
     size = draw(st.sampled_from([1, 2, 7, 40]))
     return WorkloadRecord(
         name=name, version="1", title=name, task="t", description="", licence="", scorer="exact", origin=name,
-        fingerprint="f", num_items=size, num_available=size, clustered=draw(st.booleans()), structured=draw(st.booleans()),
+        fingerprint="f", num_items=size, num_available=size,
+        clustered=draw(st.booleans()), structured=draw(st.booleans()),
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def _observation(candidate: str, item: ItemRecord, draw: st.DrawFn) -> Observati
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     run=runs(),
     margin=st.floats(0.001, 0.5),

@@ -72,6 +72,13 @@ def test_what_could_not_run_says_why_and_what_would_change_that(made: Any, verdi
     assert card_of(document, "small-2b").measured
 
 
+def test_what_a_stopped_run_did_not_reach_is_repeated_by_the_same_command(made: Any, verdict_on: Any) -> None:
+    run = made.run({"small-2b": {"triage": [1.0] * 40}, "big-4": {"triage": []}})
+    card = card_of(verdict_on(run, made.entry("small-2b"), made.hosted("big-4")), "big-4")
+    assert (card.measured, card.way_out) == (False, run.manifest.command)
+    assert "stopped" in card.not_measured
+
+
 def test_baselines_and_strangers_have_cards_too(made: Any, verdict_on: Any) -> None:
     run = made.run({"baseline:nearest": {"triage": [1.0] * 40}, "/tmp/checkpoint": {"triage": [1.0] * 40}})
     stranger = msgspec.structs.replace(run.manifest.candidates[1], kind="path", model=None, target="/tmp/checkpoint")

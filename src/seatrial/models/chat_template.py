@@ -23,6 +23,8 @@ import jinja2.sandbox
 from seatrial.chat import Message, Tool, ToolCall
 from seatrial.errors import CheckpointError, UsageError
 
+_TEMPLATE_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError)
+
 
 class ChatTemplate:
     """A compiled template. `tokens` are the special tokens it may name (`bos_token`, `eos_token`, …)."""
@@ -83,8 +85,9 @@ class ChatTemplate:
         known = {"tools": None, "documents": None, **self._tokens, **variables}
         try:
             return self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **known)
-        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
-            raise UsageError(f"The model's chat template refuses this conversation: {error}") from error
+        except (jinja2.TemplateError, *_TEMPLATE_FAILURES) as error:
+            reason = str(error) or type(error).__name__
+            raise UsageError(f"The model's chat template refuses this conversation: {reason}") from error
 
     def _as_dict(self, message: Message) -> dict[str, Any]:
         content = message.text

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from seatrial.catalog.entry import Entry, Fact, Licence, Retirement
+from seatrial.trial.record import NotMeasured, Run
 from seatrial.verdict import wording
 from seatrial.verdict.contender import Contender
 from seatrial.verdict.document import CandidateCard, FactRow, Span
@@ -45,15 +46,32 @@ class Line:
     write: Callable[[Any], str]
 
 
-def cards_of(
-    contenders: Sequence[Contender], measured: Sequence[str], *, today: date, ledger: Ledger
-) -> list[CandidateCard]:
-    """A card for each candidate. `measured` names those with observations."""
-    return [_card(contender, contender.id in measured, today, ledger) for contender in contenders]
+def cards_of(contenders: Sequence[Contender], run: Run, *, today: date, ledger: Ledger) -> list[CandidateCard]:
+    """A card for each candidate of `run`."""
+    measured = {observation.candidate for observation in run.observations}
+    return [
+        _card(contender, None if contender.id in measured else _why_not(contender, run), today, ledger)
+        for contender in contenders
+    ]
 
 
-def _card(contender: Contender, measured: bool, today: date, ledger: Ledger) -> CandidateCard:
-    entry, missing = contender.entry, contender.not_measured
+def _why_not(contender: Contender, run: Run) -> NotMeasured:
+    """Why a candidate has no observations, and what would change that."""
+    if contender.not_measured is not None:
+        return contender.not_measured
+    if run.manifest.workloads:
+        return NotMeasured(
+            candidate=contender.id, reason="The run was stopped before its turn.", way_out=run.manifest.command
+        )
+    return NotMeasured(
+        candidate=contender.id,
+        reason="No workload was run.",
+        way_out=f"seatrial compare {contender.id} --on WORKLOAD",
+    )
+
+
+def _card(contender: Contender, missing: NotMeasured | None, today: date, ledger: Ledger) -> CandidateCard:
+    entry = contender.entry
     tagline, description = _words(contender)
     return CandidateCard(
         id=contender.id,
@@ -66,13 +84,9 @@ def _card(contender: Contender, measured: bool, today: date, ledger: Ledger) -> 
         entry=entry.entry if entry is not None else "paid" if contender.runs == "hosted" else "free",
         runs=contender.runs,
         licence=_licence(contender),
-        measured=measured,
-        not_measured="" if measured else missing.reason if missing is not None else "No workload was run.",
-        way_out=""
-        if measured
-        else missing.way_out
-        if missing is not None
-        else f"seatrial compare {contender.id} --on WORKLOAD",
+        measured=missing is None,
+        not_measured="" if missing is None else missing.reason,
+        way_out="" if missing is None else missing.way_out,
         notices=_notices(entry, today, ledger) if entry is not None else [],
         facts=_facts(entry, ledger) if entry is not None else [],
     )

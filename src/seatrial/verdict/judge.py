@@ -79,7 +79,7 @@ def judge(
 
     case = Case(tuple(dossiers), standings, vetoed, panel, measured.more_items)
     verdict = tell(Telling(case, decide(case), {each.id: each for each in contenders}, ballots, ledger))
-    cards = cards_of(contenders, [candidate for candidate, _ in slices], today=today, ledger=ledger)
+    cards = cards_of(contenders, run, today=today, ledger=ledger)
     scores = published_scores(contenders, catalog.entries, ledger)
     return Document(
         run=_run_info(run, today, margin, purpose),

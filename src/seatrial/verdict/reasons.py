@@ -22,6 +22,7 @@ def reasons_for(telling: Telling) -> list[list[Span]]:
         *_reasons_for_open(telling),
         *_reasons_for_lead(telling),
         *_reasons_for_vetoes(telling),
+        *_reasons_for_partly_measured(telling),
         *_reasons_for_unmeasured(telling),
         *_reason_from_panel(telling),
     ]
@@ -141,6 +142,22 @@ def _reasons_for_vetoes(telling: Telling) -> list[list[Span]]:
             continue
         cause = telling.cause(candidate)
         reasons.append(wording.says(telling.name(candidate), " is ruled out: ", *cause, "."))
+    return reasons
+
+
+def _reasons_for_partly_measured(telling: Telling) -> list[list[Span]]:
+    """Candidates that a run broke off: they cannot win before they have tried every item."""
+    standings = telling.case.standings
+    num_planned = sum(workload.num_items for workload in standings.workloads)
+    reasons = []
+    for who in telling.case.candidates:
+        tried = {name: n for (candidate, name), (_, n) in standings.totals.items() if candidate == who}
+        if tried and who not in standings.complete and who not in telling.case.vetoed:
+            count = f"{sum(tried.values()):,} of {num_planned:,} items"
+            span = Span(text=count, evidence=telling.evidence(who, list(tried)))
+            reasons.append(
+                wording.says(telling.name(who), " has tried ", span, ", and cannot win before it has tried all.")
+            )
     return reasons
 
 

@@ -26,7 +26,7 @@ class TemplateBytecode(jinja2.BytecodeCache):
         try:
             with self._path(bucket).open("rb") as file:
                 bucket.load_bytecode(file)
-        except (OSError, EOFError, ValueError, TypeError):
+        except Exception:  # unpickling a spoilt file can raise anything, and a cache must never stand in the way
             bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:

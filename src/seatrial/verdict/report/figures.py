@@ -12,6 +12,7 @@ from seatrial.verdict.document import Claim
 
 NOT_ENOUGH = "not enough data"
 NONE = "—"
+BEYOND_READING = 1e15
 _MINUS = "−"
 _UNITS = {
     "fraction": "fraction",
@@ -81,6 +82,8 @@ def quantity(value: float | str | bool | None, unit: str) -> str:
         return value
     if not math.isfinite(value):
         return NOT_ENOUGH
+    if abs(value) >= BEYOND_READING:
+        return f"{value:.3g}"
     return _FORMATS[unit](value) if unit in _FORMATS else f"{_significant(value)} {unit}".strip()
 
 

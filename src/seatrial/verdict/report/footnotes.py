@@ -38,6 +38,7 @@ class Footnotes:
 
     def __init__(self, document: Document, names: Mapping[str, Name]) -> None:
         self._names = {name.id: name.text for name in names.values()}
+        self._workloads = {workload.name for workload in document.workloads}
         held = {entry.id: entry for entry in document.evidence}
         order = dict.fromkeys([*_cited(document), *held])
         self.listed = [
@@ -69,7 +70,7 @@ class Footnotes:
         return Markup("").join(pieces)
 
     def text(self, text: str) -> Markup:
-        """Escaped text in which a candidate's id between backticks reads as its name, anything else there as code.
+        """Escaped text. Between backticks, a candidate's id reads as its name, a workload is set off, all else is code.
 
         Dates and model names are kept from breaking at their hyphens.
         """
@@ -81,6 +82,8 @@ class Footnotes:
     def _code(self, text: str) -> Markup:
         if text in self._names:
             return Markup('<bdi class="name">{}</bdi>').format(_unbroken(self._names[text]))
+        if text in self._workloads:
+            return Markup("<em>{}</em>").format(text)
         return Markup("<code>{}</code>").format(_unbroken(text))
 
 

@@ -95,8 +95,14 @@ def _figures(document: Document) -> list[Figure]:
     if verdict.expected_cost_per_1k_usd is not None:
         figures.append(Figure(usd(verdict.expected_cost_per_1k_usd), "expected cost of 1,000 tasks"))
     if verdict.decision == "undecided" and verdict.more_items:
-        figures.append(Figure(count(verdict.more_items), "more items would settle it"))
+        figures.append(Figure(_about(verdict.more_items), "more items would settle it"))
     panel = document.panel.get(verdict.candidate or "")
     if verdict.decision == "ship" and panel and panel.ship_pct is not None:
         figures.append(Figure(f"{panel.ship_pct:.0f}%", f"of the panel would ship it ({panel.ships} of {panel.cast})"))
     return figures
+
+
+def _about(num_items: int) -> str:
+    """Two significant digits say all that such an estimate knows: 1404 is `≈ 1,400`."""
+    rounded = float(f"{num_items:.2g}")
+    return count(num_items) if rounded == num_items else f"≈ {count(rounded)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ LABELS = {
     "cost_per_1k_usd": "Cost of 1,000 tasks",
     "throughput_per_hour": "Items per hour",
 }
+LONG_DESCRIPTION = 200
+_FIRST_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
 WITH_BAR = ("quality", "worst_cluster", "valid_output_rate")
 
 
@@ -77,7 +80,8 @@ class Table:
 
     title: str
     facts: str
-    description: str
+    description: Markup
+    more: Markup
     columns: list[Name]
     rows: list[Row]
     details: list[tuple[str, ...]]
@@ -94,12 +98,17 @@ def view_measured(document: Document, names: Mapping[str, Name], notes: Footnote
     for workload in in_workload_order((claim.workload for claim in claims), document.workloads):
         here = [claim for claim in claims if claim.workload == workload]
         info = next((info for info in document.workloads if info.name == workload), None)
+        description = info.description.strip() if info else ""
+        lead = (
+            description if len(description) <= LONG_DESCRIPTION else _FIRST_SENTENCE.split(description, maxsplit=1)[0]
+        )
         columns = [name for name in names.values() if any(claim.candidate == name.id for claim in here)]
         tables.append(
             Table(
                 title=workload_title(workload, document.workloads),
                 facts=_facts(info) if info else "",
-                description=info.description if info else "",
+                description=notes.text(lead),
+                more=notes.text(description[len(lead) :].strip()),
                 columns=columns,
                 rows=_rows(here, columns, notes),
                 details=[_detail_row(claim, names) for claim in here],
@@ -144,7 +153,7 @@ def _cell(claim: Claim, notes: Footnotes) -> Cell:
         value=value,
         interval=claim_interval(claim) if has_data else "",
         detail=_detail(claim),
-        note=claim.note if not has_data or claim.key == "worst_cluster" else "",
+        note=claim.note.removeprefix(f"{NOT_ENOUGH}: ") if not has_data or claim.key == "worst_cluster" else "",
         marks=notes.marks(claim.evidence),
         has_data=has_data,
         bar=_bar(claim),

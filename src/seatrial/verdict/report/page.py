@@ -89,6 +89,8 @@ def _environment(environment: Mapping[str, object]) -> list[tuple[str, str]]:
             shown = ", ".join(f"{name} {version}" for name, version in value.items())
         elif key.endswith("_bytes") and isinstance(value, int | float):
             shown = f"{value / 1e9:.1f} GB"
+        elif key.endswith("_at"):
+            shown = f"{str(value)[:16].replace('T', ' ')} UTC"
         else:
             shown = "—" if value is None else str(value)
         lines.append(("CPUs" if key == "num_cpus" else "CPU" if key == "cpu" else label, shown))

@@ -104,7 +104,9 @@ def _cell(row: PricingRow, notes: Footnotes) -> PriceCell:
     return PriceCell(
         cost=quantity(row.cost_per_1k_usd, "usd") if row.cost_per_1k_usd is not None else NOT_ENOUGH,
         interval=interval(row.low, row.high, "usd"),
-        tokens=", ".join(
+        tokens=""
+        if not any(tokens)
+        else ", ".join(
             f"{count(round(value))} {way}"
             for value, way in zip(tokens, ("in", "out"), strict=True)
             if value is not None

@@ -76,5 +76,6 @@ def choice(*names: str) -> Callable[[Any], str]:
 
 def show(value: Any, limit: int = 60) -> str:
     """A value from a file, short enough for a message."""
-    shown = repr(value) if isinstance(value, str | int | float | bool | type(None)) else f"a {type(value).__name__}"
+    kinds = {dict: "an object", list: "a list", type(None): "null"}
+    shown = kinds.get(type(value)) or repr(value)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

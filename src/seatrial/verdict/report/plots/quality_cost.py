@@ -37,8 +37,12 @@ class _Point:
 
 
 def plot_quality_cost(document: Document, names: Mapping[str, Name]) -> Plot | None:
-    """The figure, or None where no candidate has both figures measured on one workload."""
-    points = _points(document, names)
+    """The figure, or None where no candidate has both figures measured on one workload.
+
+    What spans all workloads is drawn only where there is nothing else: it is a mean of unlike things.
+    """
+    found = _points(document, names)
+    points = [point for point in found if point.quality.workload is not None] or found
     if not points:
         return None
     groups = in_workload_order((point.quality.workload for point in points), document.workloads)

@@ -1,0 +1,100 @@
+"""Templates from outside: what they may not do, and how messages, tools and thinking reach them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seatrial.chat import Message, TextPart, Tool, ToolCall, message
+from seatrial.errors import CheckpointError, UsageError
+from seatrial.models.chat_template import ChatTemplate
+
+HELLO = [message("user", "hello")]
+TOOL = Tool("add", "Sum", {"type": "object"})
+
+
+def template(source: str) -> ChatTemplate:
+    return ChatTemplate(source, now=lambda: datetime(2026, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}{{ messages.__class__.__mro__[1].__subclasses__() }}",
+        "{{ messages.append({}) }}",
+        "{{ messages.clear() }}",
+        "{% for i in range(10 ** 9) %}x{% endfor %}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ self.__init__.__globals__ }}",
+        "{% include '/etc/passwd' %}",
+        "{{ raise_exception('roles must alternate') }}",
+        "{{ messages[0].content + 1 }}",
+        "{{ 1 / 0 }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ nothing.attribute }}",
+        "{{ 'x' * 10 ** 15 }}",
+    ],
+)
+def test_a_template_that_oversteps_is_a_clear_error(source: str) -> None:
+    with pytest.raises(UsageError, match="chat template refuses this conversation"):
+        template(source).render(HELLO)
+
+
+@pytest.mark.parametrize("source", ["{% if %}", "{{", "{% generation %}", "{% unknown %}", "{{ x | nofilter }}"])
+def test_a_template_that_is_none_is_a_checkpoint_error(source: str) -> None:
+    with pytest.raises(CheckpointError, match="chat_template"):
+        template(source)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from(list("{}%-#'\"ab .|()[]forinendif\n")), max_size=60))
+def test_any_text_renders_or_is_refused(source: str) -> None:
+    with contextlib.suppress(CheckpointError, UsageError):
+        template(source).render(HELLO)
+
+
+def test_the_clock_is_the_one_given() -> None:
+    assert template("{{ strftime_now('%d %B %Y') }}").render(HELLO) == "03 February 2026"
+
+
+def test_tools_go_where_the_template_wants_them() -> None:
+    bare = {"name": "add", "description": "Sum", "parameters": {"type": "object"}}
+    xml = template("{{ xml_tools | tojson }}{{ tools | tojson }}")
+    assert xml.render(HELLO, tools=[TOOL]) == json.dumps([bare]) + "null"
+    plain = template("{{ tools | tojson }}")
+    assert json.loads(plain.render(HELLO, tools=[TOOL])) == [{"type": "function", "function": bare}]
+    with pytest.raises(UsageError, match="no place for tools"):
+        template("{{ messages[0].content }}").render(HELLO, tools=[TOOL])
+
+
+def test_tool_calls_go_to_a_template_that_knows_them() -> None:
+    calls = (ToolCall("call_7", "add", '{"a": 1}'),)
+    turns = [Message("assistant", (TextPart("So:"),), calls), Message("tool", (TextPart("2"),), tool_call_id="call_7")]
+    knows = template("{% for m in messages %}{{ (m.tool_calls or []) | tojson }}|{{ m.tool_call_id }}\n{% endfor %}")
+    function = {"name": "add", "arguments": {"a": 1}}
+    first, second = knows.render(turns).splitlines()
+    assert json.loads(first.split("|")[0]) == [{"type": "function", "id": "call_7", "function": function}]
+    assert second.endswith("|call_7")
+    simple = template("{{ messages[0].content }}")
+    assert simple.render(turns) == 'So:\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(("thinking", "expected"), [(None, "default"), (True, "True"), (False, "False")])
+def test_thinking_switch(thinking: bool | None, expected: str) -> None:
+    dual = template("{{ enable_thinking if enable_thinking is defined else 'default' }}")
+    assert dual.render(HELLO, thinking=thinking) == expected
+    assert dual.reasons
+
+
+def test_thinking_on_a_model_that_cannot() -> None:
+    plain: Any = template("{{ messages[0].content }}")
+    assert not plain.reasons
+    assert plain.render(HELLO, thinking=False) == "hello"
+    with pytest.raises(UsageError, match="no thinking mode"):
+        plain.render(HELLO, thinking=True)
