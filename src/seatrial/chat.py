@@ -101,7 +101,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counts them. `cached_tokens` are part of `prompt_tokens`, `reasoning_tokens` of `completion_tokens`."""
+    """Tokens as the provider counts them: `cached_tokens` of the prompt's, `reasoning_tokens` of the completion's."""
 
     prompt_tokens: int
     completion_tokens: int

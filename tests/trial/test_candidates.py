@@ -22,7 +22,7 @@ def catalog() -> Catalog:
 
 
 def test_a_local_model_of_the_catalog(catalog: Catalog) -> None:
-    expected = Candidate(id="smollm2-135m", kind="catalog", target="smollm2-135m", model="smollm2-135m")
+    expected = Candidate(id="smollm2-135m", kind="catalog", target="smollm2-135m", model="smollm2-135m", runs_here=True)
     assert parse_candidate("smollm2-135m", catalog) == expected
 
 

@@ -23,14 +23,14 @@ def ask(
     import asyncio
 
     from seatrial.chat import ChatRequest, Sampling, message
-    from seatrial.cli.conversation import open_provider, stream_reply
+    from seatrial.cli.conversation import open_partner, stream_reply
 
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = (*((message("system", system),) if system else ()), message("user", text))
     request = ChatRequest(messages, max_tokens, Sampling(temperature=temperature, seed=seed), thinking=think)
 
     async def run() -> None:
-        async with open_provider(model) as provider:
-            await stream_reply(provider, request)
+        async with open_partner(model) as partner:
+            await stream_reply(partner, request)
 
     asyncio.run(run())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from seatrial.chat import ChatRequest, Message
-    from seatrial.providers.base import Provider
+    from seatrial.cli.conversation import Partner
 
 _HELP = "/reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer."
 
@@ -29,7 +29,7 @@ def chat(
     import asyncio
 
     from seatrial.chat import ChatRequest, Sampling, message
-    from seatrial.cli.conversation import open_provider
+    from seatrial.cli.conversation import open_partner
 
     opening = (message("system", system),) if system else ()
 
@@ -37,8 +37,8 @@ def chat(
         return ChatRequest(messages, max_tokens, Sampling(temperature=temperature), thinking=think)
 
     with asyncio.Runner() as runner:
-        opened = open_provider(model)
-        provider = runner.run(opened.__aenter__())
+        opened = open_partner(model)
+        partner = runner.run(opened.__aenter__())
         try:
             print(f"{model} is ready. {_HELP}", file=sys.stderr)
             history = opening
@@ -51,7 +51,7 @@ def chat(
                     print(_HELP, file=sys.stderr)
                 elif line:
                     asked = (*history, message("user", line))
-                    answer = _answer(runner, provider, ask_with(asked))
+                    answer = _answer(runner, partner, ask_with(asked))
                     history = (*asked, message("assistant", answer)) if answer is not None else history
         finally:
             runner.run(opened.__aexit__(None, None, None))
@@ -65,13 +65,13 @@ def _read_line() -> str | None:
         return None
 
 
-def _answer(runner: asyncio.Runner, provider: Provider, request: ChatRequest) -> str | None:
+def _answer(runner: asyncio.Runner, partner: Partner, request: ChatRequest) -> str | None:
     """The reply's text, or None where it failed or was stopped: the turn is then forgotten."""
     from seatrial.cli.conversation import stream_reply
     from seatrial.errors import SeatrialError
 
     try:
-        return runner.run(stream_reply(provider, request))
+        return runner.run(stream_reply(partner, request))
     except KeyboardInterrupt:
         print("\n(stopped)", file=sys.stderr)
     except SeatrialError as error:

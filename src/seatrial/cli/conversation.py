@@ -5,32 +5,46 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from seatrial.chat import ChatRequest, ReasoningDelta, TextDelta
 from seatrial.cli.settings import read_settings
 from seatrial.cli.wiring import ProviderPool, open_catalog
 from seatrial.providers.base import Provider
+from seatrial.trial.asking import with_settings
 from seatrial.trial.candidates import parse_candidate
+from seatrial.trial.record import Candidate
+
+
+class Partner(NamedTuple):
+    """Whom one talks to: a candidate and the provider that answers for it."""
+
+    candidate: Candidate
+    provider: Provider
 
 
 @asynccontextmanager
-async def open_provider(name: str) -> AsyncIterator[Provider]:
-    """The provider for the candidate `name`, closed on the way out."""
+async def open_partner(name: str) -> AsyncIterator[Partner]:
+    """The candidate `name`, ready to answer; closed on the way out."""
     settings = read_settings()
     catalog = open_catalog(settings)
     pool = ProviderPool(settings, catalog, concurrency=1)
     try:
-        yield pool(parse_candidate(name, catalog))
+        candidate = parse_candidate(name, catalog)
+        yield Partner(candidate, pool(candidate))
     finally:
         await pool.close()
 
 
-async def stream_reply(provider: Provider, request: ChatRequest) -> str:
-    """Print a reply as it comes, its reasoning dimmed on standard error, and return its text."""
+async def stream_reply(partner: Partner, request: ChatRequest) -> str:
+    """Print a reply as it comes, its reasoning dimmed on standard error, and return its text.
+
+    What the candidate's own settings say (`id@temperature=0.7`) goes before what the request says.
+    """
     dim, plain = ("\x1b[2m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
     text = ""
     reasoning = False
-    async for event in provider.stream(request):
+    async for event in partner.provider.stream(with_settings(request, partner.candidate)):
         match event:
             case ReasoningDelta(piece):
                 reasoning = True

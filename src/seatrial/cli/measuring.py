@@ -108,10 +108,33 @@ def _command(order: TrialOrder, folder: Path) -> str:
 
 @contextmanager
 def _progress_bar(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar on standard error that says who is asked what; notices stand above it."""
-    if not plan.num_questions:
+    """Shows on standard error who is asked what: a bar on a terminal, a line a candidate and workload elsewhere."""
+    if quiet or not plan.num_questions:
         yield lambda progress: None
-        return
+    elif sys.stderr.isatty():
+        with _bar(plan) as show:
+            yield show
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    """A line whenever another candidate or workload has its turn."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.notice:
+            print(progress.notice, file=sys.stderr)
+        now_asked = _who(progress)
+        if progress.workload and now_asked != self._said:
+            self._said = now_asked
+            print(f"{now_asked} … ({progress.num_done} of {progress.num_planned} done)", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bar(plan: Plan) -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -125,19 +148,17 @@ def _progress_bar(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Progress], N
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+    with Bar(*columns, console=console) as bar:
         task = bar.add_task("starting", total=plan.num_questions)
-        shown = ""
 
         def show(progress: Progress) -> None:
-            nonlocal shown
-            what = f"{progress.candidate} on {progress.workload}" if progress.workload else progress.candidate
-            failed = f", {progress.num_failed} failed" if progress.num_failed else ""
-            if progress.notice and not quiet:
+            if progress.notice:
                 console.print(progress.notice, markup=False)
-            if what and what != shown and not quiet and not console.is_terminal:
-                console.print(f"{what} …", markup=False)
-            shown = what or shown
-            bar.update(task, completed=progress.num_done, description=f"{shown or 'starting'}{failed}")
+            failed = f", {progress.num_failed} failed" if progress.num_failed else ""
+            bar.update(task, completed=progress.num_done, description=f"{_who(progress) or 'starting'}{failed}")
 
         yield show
+
+
+def _who(progress: Progress) -> str:
+    return f"{progress.candidate} on {progress.workload}" if progress.workload else progress.candidate

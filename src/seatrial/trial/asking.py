@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from seatrial.chat import ChatRequest, Finished, ReasoningDelta, Sampling, TextDelta, Usage
+from seatrial.chat import ChatRequest, Finished, ReasoningDelta, TextDelta, Usage
 from seatrial.errors import BadReply, ContextTooLong, ProviderError
 from seatrial.providers.base import Provider
 from seatrial.trial.plan import Question
@@ -22,6 +22,8 @@ from seatrial.workload.scorers import score
 from seatrial.workload.specification import Workload
 
 REASONING_ROOM_TOKENS = 8192
+_OF_REQUESTS = frozenset({"max_tokens", "thinking", "reasoning_effort"})
+_OF_SAMPLING = frozenset({"temperature", "top_p", "top_k", "seed"})
 
 CostOf = Callable[[Candidate, Usage], float | None]
 
@@ -47,7 +49,7 @@ class Asker:
 
     async def ask(self, question: Question) -> Observation:
         """Ask, time and score. Raises NotRunnable where the candidate cannot run as it is set."""
-        request = with_settings(render(self.workload, question.item), self.candidate, self.seed)
+        request = as_tried(render(self.workload, question.item), self.candidate, self.seed)
         started_at = self.asking.now()
         answer = _Answer()
         try:
@@ -128,34 +130,39 @@ def _failure(error: ProviderError | ContextTooLong) -> Failure:
     return Failure(type=type(error).__name__, message=str(error), status=status, code=code)
 
 
-def with_settings(request: ChatRequest, candidate: Candidate, seed: int) -> ChatRequest:
-    """A rendered request as `candidate` is tried: its own settings over the workload's.
+def with_settings(request: ChatRequest, candidate: Candidate) -> ChatRequest:
+    """A request with what the candidate itself sets in the place of what the request says."""
+    settings: dict[str, Any] = candidate.settings
+    own = {name: value for name, value in settings.items() if name in _OF_REQUESTS}
+    sampling = {name: value for name, value in settings.items() if name in _OF_SAMPLING}
+    return dataclasses.replace(request, sampling=dataclasses.replace(request.sampling, **sampling), **own)
+
+
+def as_tried(request: ChatRequest, candidate: Candidate, seed: int) -> ChatRequest:
+    """A rendered request as `candidate` is tried: its own settings over a trial's defaults over the workload's.
 
     Unless it sets a temperature, a candidate answers greedily (temperature 0), so that a run repeats; a hosted
     reasoning model takes no temperature and gets none. One that samples gets the plan's seed unless it has its own. A
-    model that thinks first gets REASONING_ROOM_TOKENS above the workload's limit, which counts the answer alone:
-    without them a short limit would cut every answer off before it begins. `max_tokens` of the candidate stands as it
-    is.
+    model that is computed here and can think or not does not, unless `thinking=on`: workloads ask for short answers.
+    One that thinks first gets REASONING_ROOM_TOKENS above the workload's limit, which counts the answer alone: without
+    them a short limit would cut every answer off before it begins. `max_tokens` of the candidate stands as it is.
     """
-    settings: dict[str, Any] = candidate.settings
+    settings = candidate.settings
     temperature = settings.get("temperature", None if candidate.hosted_reasoning else 0.0)
-    samples = temperature is not None and temperature > 0.0
-    max_tokens = settings.get("max_tokens")
-    if max_tokens is None and request.max_tokens is not None:
-        thinks_first = candidate.hosted_reasoning or settings.get("thinking") is True
-        max_tokens = request.max_tokens + (REASONING_ROOM_TOKENS if thinks_first else 0)
-    return dataclasses.replace(
+    samples = isinstance(temperature, int | float) and temperature > 0
+    thinks_first = candidate.hosted_reasoning or settings.get("thinking") is True
+    room = REASONING_ROOM_TOKENS if thinks_first else 0
+    tried = dataclasses.replace(
         request,
-        max_tokens=max_tokens,
-        sampling=Sampling(
-            temperature=temperature,
-            top_p=settings.get("top_p", request.sampling.top_p),
-            top_k=settings.get("top_k", request.sampling.top_k),
-            seed=settings.get("seed", seed if samples else request.sampling.seed),
+        max_tokens=None if request.max_tokens is None else request.max_tokens + room,
+        sampling=dataclasses.replace(
+            request.sampling,
+            temperature=None if candidate.hosted_reasoning else 0.0,
+            seed=seed if samples else request.sampling.seed,
         ),
-        thinking=settings.get("thinking", request.thinking),
-        reasoning_effort=settings.get("reasoning_effort", request.reasoning_effort),
+        thinking=False if candidate.runs_here else request.thinking,
     )
+    return with_settings(tried, candidate)
 
 
 def _whole(text: str) -> str:

@@ -89,6 +89,7 @@ def _catalog(text: str, settings: str, entry: Entry) -> Candidate:
         model=entry.id,
         settings=parsed,
         hosted_reasoning=not is_local and _takes_no_temperature(entry),
+        runs_here=is_local,
     )
 
 
@@ -101,7 +102,7 @@ def _hub(text: str, catalog: Catalog) -> Candidate:
     entry = _entry_where(catalog, lambda entry: entry.weights is not None and entry.weights.repository == name)
     parsed = parse_settings(text, settings, LOCAL, entry)
     model = entry.id if entry else None
-    return Candidate(id=text, kind="hub", target=name, model=model, revision=revision, settings=parsed)
+    return Candidate(id=text, kind="hub", target=name, model=model, revision=revision, settings=parsed, runs_here=True)
 
 
 def _openai(text: str, catalog: Catalog) -> Candidate:
@@ -150,7 +151,7 @@ def _path(text: str) -> Candidate:
     if path.is_file() and path.suffix != ".gguf":
         raise UsageError(f"`{name}` is a file, but not a `.gguf`. Give the folder that holds the model's files.")
     parsed = parse_settings(text, settings, LOCAL)
-    return Candidate(id=text, kind="path", target=str(path.resolve()), settings=parsed)
+    return Candidate(id=text, kind="path", target=str(path.resolve()), settings=parsed, runs_here=True)
 
 
 def _baseline(text: str) -> Candidate:

@@ -24,7 +24,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `model` is the catalog id where the catalog knows it, else None. `target` is what is left for the provider: a hub
     name, path, model name at the server. `settings` are parsed and validated (`dtype`, `temperature`, `top_p`,
     `top_k`, `max_tokens`, `thinking`, `reasoning_effort`, `seed`). `hosted_reasoning`: the model takes no temperature,
-    and thinks before it answers.
+    and thinks before it answers. `runs_here`: this process computes the answers.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: str | None = None
     settings: dict[str, str | float | int | bool] = {}
     hosted_reasoning: bool = False
+    runs_here: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
