@@ -88,6 +88,17 @@ def test_random_arrivals_cancellations_and_shared_prefixes(model: Model, data: s
         assert found[key] == alone(model, prompts[key], Settings(max_tokens=6))
 
 
+def test_prompts_of_one_token_each_in_slots_out_of_order(model: Model) -> None:
+    batch = model.batch(3)
+    for key, prompt in enumerate([[3], [4, 5], [6]]):
+        batch.add(key, prompt, Settings(max_tokens=1 + key))
+    run(batch)
+    for key, prompt in enumerate([[6, 7], [3], [4]]):  # their prefixes lie in slots 2, 0 and 1
+        batch.add(key, prompt, Settings(max_tokens=4))
+    for key, gains in run(batch).items():
+        assert [gain.token_id for gain in gains] == alone(model, [[6, 7], [3], [4]][key], Settings(max_tokens=4))
+
+
 def test_a_shared_prompt_is_computed_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     common = list(range(20, 120))
     batch = model.batch(4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -13,10 +14,13 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from seatrial.errors import CheckpointError, UnsupportedModel
+from seatrial.errors import CheckpointError, ContextTooLong, UnsupportedModel
 from seatrial.models.checkpoint import open_checkpoint
+from seatrial.models.generate import Settings
 from seatrial.models.kv_slots import KVSlots, Span
 from seatrial.models.model import Model
 from seatrial.models.weights.dequantise import dequantise
@@ -147,3 +151,42 @@ def test_index_may_not_leave_its_folder_or_name_absent_shards(tmp_path: Path, ti
     shutil.copy(folder / "model-00001.safetensors", shard)
     with pytest.raises(CheckpointError, match="missing"):
         opened(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Any]) -> Path:
+    return tiny(num_hidden_layers=1).write_folder(tmp_path_factory.mktemp("fuzz") / "model")
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_flipped_and_truncated_safetensors(
+    whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Header bytes mostly; what still opens must answer or fail as a damaged model does."""
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    shutil.copytree(whole, folder, dirs_exist_ok=True)
+    damaged = bytearray((whole / "model.safetensors").read_bytes())
+    for _ in range(data.draw(st.integers(0, 3))):
+        damaged[data.draw(st.integers(0, 1200))] ^= 1 << data.draw(st.integers(0, 7))
+    end = data.draw(st.one_of(st.just(len(damaged)), st.integers(0, len(damaged))))
+    (folder / "model.safetensors").write_bytes(bytes(damaged[:end]))
+    with contextlib.suppress(CheckpointError):
+        Model.from_pretrained(folder, dtype="float32", device="cpu").generate("hello", Settings(max_tokens=2))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_flipped_json(whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.getbasetemp() / "damaged_json"
+    shutil.copytree(whole, folder, dirs_exist_ok=True)
+    name = data.draw(st.sampled_from(["config.json", "tokenizer_config.json", "generation_config.json"]))
+    raw = (whole / name).read_bytes() if (whole / name).exists() else b'{"do_sample": true, "temperature": 0.6}'
+    damaged = bytearray(raw)
+    for _ in range(data.draw(st.integers(0, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(
+            st.sampled_from(list(b'0123456789-.[]{}",:null'))
+        )
+    (folder / name).write_bytes(bytes(damaged[: data.draw(st.integers(len(raw) - 5, len(raw)))]))
+    with contextlib.suppress(CheckpointError, ContextTooLong):
+        Model.from_pretrained(folder, dtype="float32", device="cpu").generate("hello", Settings(max_tokens=2))

@@ -75,7 +75,7 @@ class ProviderPool:
             case "http":
                 return self._open_server(candidate, candidate.base_url or "", api_key=None)
             case "openai":
-                return self._open_openai(candidate)
+                return self._open_openai(candidate, workload)
             case "path":
                 return self._open_local(candidate, candidate.target)
             case "hub":
@@ -83,21 +83,21 @@ class ProviderPool:
             case "catalog":
                 entry = self._catalog.get(candidate.model or candidate.target)
                 if entry.runs == "hosted":
-                    return self._open_hosted(candidate, entry)
+                    return self._open_hosted(candidate, entry, workload)
                 return self._open_local(candidate, str(self._pulled(entry)))
 
-    def _open_hosted(self, candidate: Candidate, entry: Entry) -> Provider:
+    def _open_hosted(self, candidate: Candidate, entry: Entry, workload: Workload | None) -> Provider:
         if entry.maker != "OpenAI" and self._settings.openai_base_url_is_default:
             raise NotRunnable(
                 f"`{entry.id}` is not served by OpenAI.",
                 f"Set OPENAI_BASE_URL to a gateway that has it, and ask for `openai:{entry.api_name}`.",
             )
-        return self._open_openai(candidate)
+        return self._open_openai(candidate, workload)
 
-    def _open_openai(self, candidate: Candidate) -> Provider:
+    def _open_openai(self, candidate: Candidate, workload: Workload | None) -> Provider:
         settings = self._settings
         if settings.openai_api_key is None and settings.openai_base_url_is_default:
-            raise NotRunnable("OPENAI_API_KEY is not set.", f"OPENAI_API_KEY=… {_trial_command(candidate)}")
+            raise NotRunnable("OPENAI_API_KEY is not set.", f"OPENAI_API_KEY=… {_command(candidate, workload)}")
         return self._open_server(candidate, settings.openai_base_url, settings.openai_api_key)
 
     def _open_server(self, candidate: Candidate, base_url: str, api_key: str | None) -> Provider:
@@ -112,7 +112,7 @@ class ProviderPool:
             model=candidate.target,
             api_key=api_key,
             name=candidate.id,
-            max_tokens_field="max_completion_tokens" if is_openai else "max_tokens",
+            max_tokens_field="max_completion_tokens" if is_openai or candidate.hosted_reasoning else "max_tokens",
             refused_parameters=unsupported | HOSTED_REFUSES if is_openai else unsupported,
             rng=random.Random(self._seed),
         )
@@ -183,8 +183,10 @@ def _open_baseline(candidate: Candidate, workload: Workload | None) -> Provider:
     return MajorityBaseline(examples) if candidate.target == "majority" else NearestBaseline(examples)
 
 
-def _trial_command(candidate: Candidate) -> str:
-    return f"seatrial trial {candidate.id} --on WORKLOAD"
+def _command(candidate: Candidate, workload: Workload | None) -> str:
+    if workload is None:
+        return f'seatrial ask {candidate.id} "…"'
+    return f"seatrial trial {candidate.id} --on {workload.origin}"
 
 
 def pull_weights(store: ModelStore, catalog: Catalog, model: str) -> Path:

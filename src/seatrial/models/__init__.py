@@ -1,6 +1,6 @@
 """The SmolLM family in PyTorch: configuration, weights, tokenizer, chat template, decoder, and where models are kept.
 
-`Model` is imported when it is first asked for, so that `seatrial.models.store` works without torch.
+`Model` and `Settings` are imported when first asked for, so that `seatrial.models.store` works without torch.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seatrial.models.generate import Settings
     from seatrial.models.model import Model
 
-__all__ = ["Model"]
+__all__ = ["Model", "Settings"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Model":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from seatrial.models.model import Model
+    if name == "Model":
+        from seatrial.models.model import Model
 
-    return Model
+        return Model
+    if name == "Settings":
+        from seatrial.models.generate import Settings
+
+        return Settings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

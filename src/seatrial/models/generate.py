@@ -132,7 +132,7 @@ class Batch:
         self._admit()
         pending = [s for s in self._running.values() if len(self._slots[s.slot].tokens) < s.num_prompt]
         spans = self._prompt_spans(pending) if pending else self._next_spans()
-        return self._advance(spans) if spans else []
+        return self._advance(sorted(spans, key=lambda one: one[1].slot)) if spans else []
 
     def _fitted(self, tokens: list[int], settings: Settings) -> list[int]:
         limit = self._decoder.config.context_length
@@ -190,8 +190,7 @@ class Batch:
         return spans
 
     def _next_spans(self) -> list[tuple[_Sequence, Span]]:
-        in_order = sorted(self._running.values(), key=lambda sequence: sequence.slot)
-        return [(sequence, Span(sequence.slot, len(sequence.tokens) - 1, 1)) for sequence in in_order]
+        return [(sequence, Span(sequence.slot, len(sequence.tokens) - 1, 1)) for sequence in self._running.values()]
 
     def _advance(self, spans: list[tuple[_Sequence, Span]]) -> list[Gain]:
         device = self._decoder.device

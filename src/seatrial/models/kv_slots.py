@@ -44,11 +44,6 @@ class KVSlots:
         self._reserve(_STEP)
         self._spans: Sequence[Span] = ()
 
-    @property
-    def bytes_per_token(self) -> int:
-        """Bytes that one token of one slot takes over all layers."""
-        return 2 * self.config.num_layers * self.config.num_kv_heads * self.config.head_dim * self.dtype.itemsize
-
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copy positions `start` to `end` - 1 of one slot to another."""
         if source == target or start >= end:

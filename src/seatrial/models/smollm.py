@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from seatrial.models.config import ModelConfig
+from seatrial.models.projection import Projection
 from seatrial.models.rope import RotaryTable, rotate
 
 
@@ -31,23 +32,23 @@ class Attend(Protocol):
 
 
 class LayerWeights(NamedTuple):
-    """One layer. Matrices are [out, in]; queries, keys and values are one matrix, so are gate and up."""
+    """One layer. Queries, keys and values are one projection, so are gate and up."""
 
     attention_norm_D: torch.Tensor
-    qkv_CD: torch.Tensor
-    output_DE: torch.Tensor
+    qkv: Projection
+    output: Projection
     mlp_norm_D: torch.Tensor
-    gate_up_GD: torch.Tensor
-    down_DF: torch.Tensor
+    gate_up: Projection
+    down: Projection
 
 
 class DecoderWeights(NamedTuple):
-    """The whole decoder. `output_VD` is the same tensor as `embedding_VD` where the two are tied."""
+    """The whole decoder. Where the two are tied, `output` multiplies by `embedding_VD`."""
 
     embedding_VD: torch.Tensor
     layers: tuple[LayerWeights, ...]
     norm_D: torch.Tensor
-    output_VD: torch.Tensor
+    output: Projection
 
 
 class Decoder:
@@ -69,21 +70,21 @@ class Decoder:
         keys_at, values_at = config.num_heads, config.num_heads + config.num_kv_heads
         for index, layer in enumerate(weights.layers):
             normed_TD = _rms_norm(x_TD, layer.attention_norm_D, config.norm_eps)
-            qkv_TCH = F.linear(normed_TD, layer.qkv_CD).view(x_TD.shape[0], -1, config.head_dim)
+            qkv_TCH = layer.qkv(normed_TD).view(x_TD.shape[0], -1, config.head_dim)
             qk_TCH, v_TKH = qkv_TCH[:, :values_at], qkv_TCH[:, values_at:]
             if config.rope_layers[index]:
                 qk_TCH = rotate(qk_TCH, cos_T1H, sin_T1H)
             attended_TE = attend.attend(index, qk_TCH[:, :keys_at], qk_TCH[:, keys_at:], v_TKH)
-            x_TD = x_TD + F.linear(attended_TE, layer.output_DE)
+            x_TD = x_TD + layer.output(attended_TE)
             normed_TD = _rms_norm(x_TD, layer.mlp_norm_D, config.norm_eps)
-            gate_TF, up_TF = F.linear(normed_TD, layer.gate_up_GD).chunk(2, dim=-1)
-            x_TD = x_TD + F.linear(F.silu(gate_TF).mul_(up_TF), layer.down_DF)
+            gate_TF, up_TF = layer.gate_up(normed_TD).chunk(2, dim=-1)
+            x_TD = x_TD + layer.down(F.silu(gate_TF).mul_(up_TF))
         return _rms_norm(x_TD, weights.norm_D, config.norm_eps)
 
     @torch.inference_mode()
     def logits(self, hidden_RD: torch.Tensor) -> torch.Tensor:
         """Scores over the vocabulary, [R, V], in float32."""
-        return F.linear(hidden_RD, self.weights.output_VD).float()
+        return self.weights.output(hidden_RD).float()
 
 
 def decoder_weights(
@@ -98,8 +99,8 @@ def decoder_weights(
     def take(name: str) -> torch.Tensor:
         return tensors[name].to(device=device, dtype=dtype)
 
-    def stack(*names: str) -> torch.Tensor:
-        return torch.cat([take(name) for name in names])
+    def project(*names: str) -> Projection:
+        return Projection(torch.cat([take(name) for name in names]) if len(names) > 1 else take(*names))
 
     layers = []
     for index in range(config.num_layers):
@@ -107,11 +108,11 @@ def decoder_weights(
         layers.append(
             LayerWeights(
                 attention_norm_D=take(f"{at}input_layernorm.weight"),
-                qkv_CD=stack(*(f"{at}self_attn.{part}_proj.weight" for part in "qkv")),
-                output_DE=take(f"{at}self_attn.o_proj.weight"),
+                qkv=project(*(f"{at}self_attn.{part}_proj.weight" for part in "qkv")),
+                output=project(f"{at}self_attn.o_proj.weight"),
                 mlp_norm_D=take(f"{at}post_attention_layernorm.weight"),
-                gate_up_GD=stack(f"{at}mlp.gate_proj.weight", f"{at}mlp.up_proj.weight"),
-                down_DF=take(f"{at}mlp.down_proj.weight"),
+                gate_up=project(f"{at}mlp.gate_proj.weight", f"{at}mlp.up_proj.weight"),
+                down=project(f"{at}mlp.down_proj.weight"),
             )
         )
     embedding_VD = take("model.embed_tokens.weight")
@@ -119,7 +120,7 @@ def decoder_weights(
         embedding_VD=embedding_VD,
         layers=tuple(layers),
         norm_D=take("model.norm.weight"),
-        output_VD=embedding_VD if config.tied_embeddings else take("lm_head.weight"),
+        output=Projection(embedding_VD) if config.tied_embeddings else project("lm_head.weight"),
     )
 
 

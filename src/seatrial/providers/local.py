@@ -150,18 +150,16 @@ class LocalProvider:
             if not self._take_in(batch, jobs):
                 break
             try:
-                gains = batch.step()
-            except Exception as error:  # all that were in the step fail; the worker and later requests go on
+                for gain in batch.step():
+                    _deliver(jobs[gain.key], gain, self.name)
+                    if gain.finish:
+                        del jobs[gain.key]
+            except Exception as error:  # all that are in the batch fail; the worker and later requests go on
                 failure = error if isinstance(error, SeatrialError) else _step_failed(self.name, error)
                 batch = self.model.batch(self.max_batch)
                 for job in jobs.values():
                     job.deliver(failure)
                 jobs.clear()
-                continue
-            for gain in gains:
-                _deliver(jobs[gain.key], gain, self.name)
-                if gain.finish:
-                    del jobs[gain.key]
         for job in jobs.values():
             job.deliver(ProviderUnavailable(f"`{self.name}` was closed before it had answered."))
 

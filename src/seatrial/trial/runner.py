@@ -217,8 +217,9 @@ class _Trial:
         after = [noted for noted in before if noted.candidate != candidate.id]
         if error is not None:
             after.append(NotMeasured(candidate=candidate.id, reason=error.reason, way_out=error.way_out))
-            self._tell(candidate.id, "", f"{candidate.id} is not measured. {error}")
         if after != before:
+            if error is not None:
+                self._tell(candidate.id, "", f"{candidate.id} is not measured: {error.reason} → {error.way_out}")
             self._manifest = msgspec.structs.replace(self._manifest, not_measured=after)
             write_manifest(self._folder, self._manifest)
 
