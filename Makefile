@@ -33,7 +33,7 @@ model: $(VENV)/.runtime  ## bring the embedded model, SmolLM2-135M
 	$(BIN)/seatrial pull smollm2-135m
 
 test: $(VENV)/.development model  ## the default tests: no network, no GPU, under five minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: $(VENV)/.development model  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow --timeout 900
