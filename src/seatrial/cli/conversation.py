@@ -28,7 +28,7 @@ async def open_partner(name: str) -> AsyncIterator[Partner]:
     """The candidate `name`, ready to answer; closed on the way out."""
     settings = read_settings()
     catalog = open_catalog(settings)
-    pool = ProviderPool(settings, catalog, concurrency=1)
+    pool = ProviderPool(settings, catalog, command=f"seatrial ask {name} …")
     try:
         candidate = parse_candidate(name, catalog)
         yield Partner(candidate, pool(candidate))

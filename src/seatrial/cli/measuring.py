@@ -50,7 +50,8 @@ def measure(order: TrialOrder, settings: Settings, *, quiet: bool) -> Path:
     workloads = [_load(name, order.scorer) for name in order.workloads]
     plan = plan_trial(candidates, workloads, seed=order.seed, limit=order.limit)
     folder = order.out or _RUNS / _folder_name(plan)
-    pool = ProviderPool(settings, catalog, concurrency=order.concurrency, seed=order.seed)
+    command = _command(order, folder)
+    pool = ProviderPool(settings, catalog, command=command, concurrency=order.concurrency, seed=order.seed)
 
     async def run() -> None:
         try:
@@ -63,7 +64,7 @@ def measure(order: TrialOrder, settings: Settings, *, quiet: bool) -> Path:
                     concurrency=order.concurrency,
                     environment=read_environment(now),
                     now=now,
-                    command=_command(order, folder),
+                    command=command,
                     on_progress=show,
                     retry_failures=order.retry_failures,
                 )

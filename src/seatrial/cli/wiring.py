@@ -46,10 +46,16 @@ def open_store(settings: Settings) -> ModelStore:
 
 
 class ProviderPool:
-    """Opens a provider for a candidate on a workload; the same model or server is opened once."""
+    """Opens a provider for a candidate on a workload; the same model or server is opened once.
 
-    def __init__(self, settings: Settings, catalog: Catalog, *, concurrency: int, seed: int = 0) -> None:
-        self._settings, self._catalog, self._concurrency, self._seed = settings, catalog, concurrency, seed
+    `command` is what the user ran; messages build on it when they say what would make a candidate run.
+    """
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, *, command: str, concurrency: int = 1, seed: int = 0
+    ) -> None:
+        self._settings, self._catalog, self._command = settings, catalog, command
+        self._concurrency, self._seed = concurrency, seed
         self._opened: dict[tuple[str, str], Provider] = {}
 
     def __call__(self, candidate: Candidate, workload: Workload | None = None) -> Provider:
@@ -75,7 +81,7 @@ class ProviderPool:
             case "http":
                 return self._open_server(candidate, candidate.base_url or "", api_key=None)
             case "openai":
-                return self._open_openai(candidate, workload)
+                return self._open_openai(candidate)
             case "path":
                 return self._open_local(candidate, candidate.target)
             case "hub":
@@ -83,21 +89,21 @@ class ProviderPool:
             case "catalog":
                 entry = self._catalog.get(candidate.model or candidate.target)
                 if entry.runs == "hosted":
-                    return self._open_hosted(candidate, entry, workload)
+                    return self._open_hosted(candidate, entry)
                 return self._open_local(candidate, str(self._pulled(entry)))
 
-    def _open_hosted(self, candidate: Candidate, entry: Entry, workload: Workload | None) -> Provider:
+    def _open_hosted(self, candidate: Candidate, entry: Entry) -> Provider:
         if entry.maker != "OpenAI" and self._settings.openai_base_url_is_default:
             raise NotRunnable(
                 f"`{entry.id}` is not served by OpenAI.",
                 f"Set OPENAI_BASE_URL to a gateway that has it, and ask for `openai:{entry.api_name}`.",
             )
-        return self._open_openai(candidate, workload)
+        return self._open_openai(candidate)
 
-    def _open_openai(self, candidate: Candidate, workload: Workload | None) -> Provider:
+    def _open_openai(self, candidate: Candidate) -> Provider:
         settings = self._settings
         if settings.openai_api_key is None and settings.openai_base_url_is_default:
-            raise NotRunnable("OPENAI_API_KEY is not set.", f"OPENAI_API_KEY=… {_command(candidate, workload)}")
+            raise NotRunnable("OPENAI_API_KEY is not set.", f"OPENAI_API_KEY=… {self._command}")
         return self._open_server(candidate, settings.openai_base_url, settings.openai_api_key)
 
     def _open_server(self, candidate: Candidate, base_url: str, api_key: str | None) -> Provider:
@@ -125,7 +131,8 @@ class ProviderPool:
             )
         path = open_store(self._settings).path(entry.id)
         if path is None:
-            raise NotRunnable(f"The weights of `{entry.id}` are not on this machine.", f"seatrial pull {entry.id}")
+            way_out = f"seatrial pull {entry.id} && {self._command}"
+            raise NotRunnable(f"The weights of `{entry.id}` are not on this machine.", way_out)
         return path
 
     def _open_local(self, candidate: Candidate, source: str) -> Provider:
@@ -181,12 +188,6 @@ def _open_baseline(candidate: Candidate, workload: Workload | None) -> Provider:
             "Add an examples.jsonl beside its items.",
         )
     return MajorityBaseline(examples) if candidate.target == "majority" else NearestBaseline(examples)
-
-
-def _command(candidate: Candidate, workload: Workload | None) -> str:
-    if workload is None:
-        return f'seatrial ask {candidate.id} "…"'
-    return f"seatrial trial {candidate.id} --on {workload.origin}"
 
 
 def pull_weights(store: ModelStore, catalog: Catalog, model: str) -> Path:
