@@ -138,12 +138,31 @@ def test_copied_prefix_equals_recomputed(pair: tuple[Any, Decoder]) -> None:
 
 
 @torch.inference_mode()
+def test_a_shared_prefix_read_once_changes_nothing(pair: tuple[Any, Decoder]) -> None:
+    """Three sequences over one prefix of 64, an idle slot among them, the prefix as long as one whole sequence."""
+    reference, decoder = pair
+    prefix, *tails = texts(64, 20, 5, 2)
+    sequences, slots = [torch.cat([prefix, tail]) for tail in tails], [1, 2, 4]
+    cache = cache_for(decoder, 6)
+    ours(decoder, cache, [(Span(slot, 0, len(t) - 2), t[:-2]) for slot, t in zip(slots, sequences, strict=True)])
+    for back in (2, 1):
+        spans = [Span(slot, len(t) - back, 1) for slot, t in zip(slots, sequences, strict=True)]
+        positions = cache.plan(spans, num_shared=64)
+        assert cache._num_shared == 64
+        tokens = torch.stack([t[len(t) - back] for t in sequences])
+        logits = decoder.logits(decoder.hidden(tokens, positions, 84, cache))
+        for row, t in zip(logits, sequences, strict=True):
+            expected = reference(t[None]).logits[0, len(t) - back]
+            torch.testing.assert_close(row, expected, atol=TOLERANCE, rtol=0)
+
+
+@torch.inference_mode()
 def test_cache_grows_without_losing_what_it_holds(pair: tuple[Any, Decoder]) -> None:
     reference, decoder = pair
     (tokens,) = texts(250)
     cache = cache_for(decoder, 2)
     held = cache.capacity
-    longer = torch.cat([tokens, tokens, tokens])[: held + 40]
+    longer = tokens.repeat(-(-held // len(tokens)) + 1)[: held + 40]
     ours(decoder, cache, [(Span(1, 0, 200), longer[:200])])
     (logits,) = ours(decoder, cache, [(Span(1, 200, len(longer) - 200), longer[200:])])
     assert cache.capacity > held

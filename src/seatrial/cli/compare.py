@@ -15,7 +15,7 @@ def compare(
     machine_usd_per_hour: options.MachineCost = options.DEFAULT_MACHINE_USD_PER_HOUR,
     out: options.Out = None,
     json: options.Json = False,
-    concurrency: options.Concurrency = 8,
+    concurrency: options.Concurrency = 16,
     seed: options.Seed = 0,
     retry_failures: options.RetryFailures = False,
 ) -> None:

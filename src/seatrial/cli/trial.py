@@ -15,7 +15,7 @@ def trial(
     scorer: options.Scorer = None,
     limit: options.Limit = None,
     out: options.Out = None,
-    concurrency: options.Concurrency = 8,
+    concurrency: options.Concurrency = 16,
     seed: options.Seed = 0,
     retry_failures: options.RetryFailures = False,
 ) -> None:

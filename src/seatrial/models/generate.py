@@ -194,7 +194,9 @@ class Batch:
 
     def _advance(self, spans: list[tuple[_Sequence, Span]]) -> list[Gain]:
         device = self._decoder.device
-        positions_T = self._cache.plan([span for _, span in spans])
+        held = [self._slots[span.slot].tokens for _, span in spans]
+        num_shared = min(_common(held[0], tokens) for tokens in held)
+        positions_T = self._cache.plan([span for _, span in spans], num_shared)
         fed = [sequence.tokens[span.start : span.start + span.length] for sequence, span in spans]
         tokens_T = torch.tensor([token for tokens in fed for token in tokens], device=device)
         longest = max(span.start + span.length for _, span in spans)

@@ -3,11 +3,14 @@
 In: which slots take how many new tokens (`plan`). Out: an `Attend` for the decoder. A slot remembers what it holds, so
 that the next prompt that begins alike is not computed again; a prefix can be copied from slot to slot.
 
+In a decode step the keys and values of a prefix that all sequences share are read once for all of them: reading them
+is what attention costs there.
+
 Memory: 2 * layers * kv_heads * head_size * bytes per token and slot; it grows with the longest sequence, in steps.
 
-Shape suffixes: T new tokens of all sequences, B sequences, M slots from the first to the last used, S positions,
-K key-value heads, N query heads,
-H head size.
+Shape suffixes: T new tokens of all sequences, B sequences, M slots from the first to the last used, S positions, P of
+them shared and O each one's own, K key-value heads, N query heads, G query heads to a key-value head, X = M*G,
+H head size, C = N*H.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ import torch.nn.functional as F
 from seatrial.models.config import ModelConfig
 
 _STEP = 256
+_FIRST_POSITIONS = 1024
+# Shorter shared prefixes are read as fast one by one.
+_WORTH_SHARING = 32
 
 
 class Span(NamedTuple):
@@ -41,7 +47,7 @@ class KVSlots:
         self.capacity = 0
         self.keys: list[torch.Tensor] = []
         self.values: list[torch.Tensor] = []
-        self._reserve(_STEP)
+        self._reserve(_FIRST_POSITIONS)
         self._spans: Sequence[Span] = ()
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
@@ -56,10 +62,11 @@ class KVSlots:
         for store in (*self.keys, *self.values):
             store[slot].zero_()
 
-    def plan(self, spans: Sequence[Span]) -> torch.Tensor:
+    def plan(self, spans: Sequence[Span], num_shared: int = 0) -> torch.Tensor:
         """Say what the coming forward pass adds; returns the position of each token, [T].
 
-        Spans of one token each must come in the order of their slots.
+        Spans of one token each must come in the order of their slots; the first `num_shared` positions of all their
+        slots hold the same tokens.
         """
         self._spans = spans
         self._longest = max(span.start + span.length for span in spans)
@@ -70,6 +77,9 @@ class KVSlots:
         if not self._decoding:
             self._masks = [self._seen(span) for span in spans]
             return torch.cat([torch.arange(s.start, s.start + s.length, device=self.device) for s in spans])
+        # Plain products round scores to the dtype, which only float32 bears; a GPU's fused attention beats them.
+        plain = self.dtype == torch.float32 and self.device.type == "cpu"
+        self._num_shared = num_shared if plain and len(spans) > 1 and num_shared >= _WORTH_SHARING else 0
         positions_B = torch.tensor(starts, device=self.device)
         self._slots_B = torch.tensor([span.slot for span in spans], device=self.device)
         self._positions_B = positions_B
@@ -98,15 +108,31 @@ class KVSlots:
         if self._rows_B is not None:
             queries_MNH = q_BNH.new_zeros(self._mask_M11S.shape[0], *q_BNH.shape[1:])
             queries_MNH[self._rows_B] = q_BNH
-        attended_MN1H = F.scaled_dot_product_attention(
-            queries_MNH.unsqueeze(2),
+        keys_MKSH, values_MKSH = (
             keys_BKSH[self._range, :, : self._longest],
             values_BKSH[self._range, :, : self._longest],
-            attn_mask=self._mask_M11S,
-            enable_gqa=True,
         )
-        attended_MC = attended_MN1H.reshape(queries_MNH.shape[0], -1)
+        if self._num_shared:
+            attended_MC = self._attend_shared(queries_MNH, keys_MKSH, values_MKSH)
+        else:
+            attended_MC = F.scaled_dot_product_attention(
+                queries_MNH.unsqueeze(2), keys_MKSH, values_MKSH, attn_mask=self._mask_M11S, enable_gqa=True
+            ).reshape(queries_MNH.shape[0], -1)
         return attended_MC if self._rows_B is None else attended_MC[self._rows_B]
+
+    def _attend_shared(self, q_MNH: torch.Tensor, keys_MKSH: torch.Tensor, values_MKSH: torch.Tensor) -> torch.Tensor:
+        """The same attention in two parts: all queries with the first slot's prefix, each with the rest of its own."""
+        num_slots, num_heads, shared = keys_MKSH.shape[0], keys_MKSH.shape[1], self._num_shared
+        q_MKGH = (q_MNH * q_MNH.shape[-1] ** -0.5).view(num_slots, num_heads, -1, q_MNH.shape[-1])
+        q_KXH = q_MKGH.transpose(0, 1).reshape(num_heads, -1, q_MNH.shape[-1])
+        scores_KXP = torch.bmm(q_KXH, keys_MKSH[0, :, :shared].transpose(1, 2))
+        scores_MKGP = scores_KXP.view(num_heads, num_slots, -1, shared).transpose(0, 1)
+        scores_MKGO = torch.matmul(q_MKGH, keys_MKSH[:, :, shared:].transpose(2, 3)) + self._mask_M11S[..., shared:]
+        weights_MKGS = torch.softmax(torch.cat((scores_MKGP, scores_MKGO), dim=-1), dim=-1)
+        weights_KXP = weights_MKGS[..., :shared].transpose(0, 1).reshape(num_heads, -1, shared)
+        from_shared_KMGH = torch.bmm(weights_KXP, values_MKSH[0, :, :shared]).view(q_MKGH.transpose(0, 1).shape)
+        from_own_MKGH = torch.matmul(weights_MKGS[..., shared:], values_MKSH[:, :, shared:])
+        return (from_shared_KMGH.transpose(0, 1) + from_own_MKGH).reshape(num_slots, -1)
 
     def _attend_spans(self, layer: int, q_TNH: torch.Tensor, k_TKH: torch.Tensor, v_TKH: torch.Tensor) -> torch.Tensor:
         attended, begin = [], 0
