@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,6 +67,12 @@ def start_seatrial(tmp_path: Path, environment: dict[str, str]) -> Callable[...,
             env=environment | (env or {}),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=_hear_ctrl_c,
         )
 
     return start
+
+
+def _hear_ctrl_c() -> None:
+    """A shell that runs the tests in the background has them ignore Ctrl-C, and the command would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

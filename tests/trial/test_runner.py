@@ -256,8 +256,12 @@ def test_ctrl_c_under_asyncio_run(tmp_path: Path) -> None:
 
         await run(plan(), tmp_path, Echo(lambda text, number: wait() if number == 3 else None), concurrency=1)
 
-    with pytest.raises(TrialInterrupted, match="2 of 6"):
-        asyncio.run(interrupted())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has tests ignore it
+    try:
+        with pytest.raises(TrialInterrupted, match="2 of 6"):
+            asyncio.run(interrupted())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(load_run(tmp_path).observations) == 2
 
 
