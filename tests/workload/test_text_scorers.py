@@ -195,8 +195,8 @@ def test_forms_are_idempotent(text: str) -> None:
 
 
 @hypothesis_settings(deadline=None)
-@given(st.text().filter(lambda text: fold(text)))
-def test_a_text_is_exactly_itself(text: str) -> None:
+@given(st.text().filter(lambda text: fold(text) and not text.lstrip().startswith("<think>")))
+def test_a_text_is_exactly_itself_unless_it_is_reasoning(text: str) -> None:
     assert scored("exact", text, text).value == 1
     assert scored("contains", text, f"so: {text}").value == 1
 
