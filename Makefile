@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/first
+NATIVE := cmake/CMakeLists.txt $(wildcard src/seatrial/kernels/cpu/native/*)
 
 .PHONY: compare install model test test-slow test-browser check format clean help
 
@@ -20,13 +21,17 @@ $(VENV)/bin/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 # torch comes first and in this exact spelling, so that machines without a GPU get the small CPU build.
-$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+# The native kernels are built in place; without build isolation a later install compiles only what has changed.
+$(VENV)/.runtime: pyproject.toml $(NATIVE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet 'scikit-build-core>=0.11' 'nanobind>=2.4' cmake ninja
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	@$(BIN)/python -c 'from seatrial.kernels import cpu; \
+	  print(cpu.why_absent() or "Native kernels: " + ", ".join(cpu.levels()))'
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 model: $(VENV)/.runtime  ## bring the embedded model, SmolLM2-135M
@@ -53,6 +58,8 @@ format: $(VENV)/.development
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and caches; runs and pulled models stay
+	find cmake -mindepth 1 ! -name CMakeLists.txt -delete
+	rm -rf build src/seatrial/kernels/cpu/_native*.so
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 help:

@@ -1,9 +1,12 @@
-"""What tests share: where the embedded model and the public reference data lie."""
+"""What tests share: tiny random models, and where the embedded model and the public reference data lie."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,3 +33,14 @@ def reference_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is absent; set SEATRIAL_DATA to a folder with the reference data")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., Any]:
+    """Makes tiny random checkpoints, see `tiny_model`."""
+    folder = str(Path(__file__).parent / "tiny")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    from tiny_models import tiny_model
+
+    return tiny_model

@@ -47,7 +47,11 @@ def _copy_of_the_tree(tmp_path: Path) -> Path:
 
 
 def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
-    command = "from importlinter.cli import lint_imports_command as lint; lint(['--no-cache'])"
+    # The copy must win over the installed package, whichever way that one is found.
+    command = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'Inplace' not in type(f).__name__];"
+        "from importlinter.cli import lint_imports_command as lint; lint(['--no-cache'])"
+    )
     return subprocess.run(
         [sys.executable, "-c", command],
         cwd=tree,

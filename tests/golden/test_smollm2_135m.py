@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from seatrial.chat import message
-from seatrial.models.kv_slots import KVSlots, Span
-from seatrial.models.model import Model
+from seatrial.engine.model import Model
+from seatrial.engine.runner import BLOCK_TOKENS, whole_prompt
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("smollm2_135m.json").read_text(encoding="utf-8"))
 MEAN_TOLERANCE = 0.12
@@ -35,14 +35,11 @@ def model(smollm2_gguf: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def log_probabilities(model: Model) -> list[torch.Tensor]:
-    """Of every text, [length, V], all texts in one pass."""
+    """Of every text, [length, V]."""
     texts = [row["tokens"] for row in GOLDEN["texts"]]
-    cache = KVSlots(model.config, len(texts), dtype=torch.float32, device=torch.device("cpu"))
-    positions = cache.plan([Span(slot, 0, len(tokens)) for slot, tokens in enumerate(texts)])
-    hidden = model.decoder.hidden(
-        torch.tensor([token for tokens in texts for token in tokens]), positions, max(map(len, texts)), cache
-    )
-    return [model.decoder.logits(part).log_softmax(-1) for part in hidden.split([len(tokens) for tokens in texts])]
+    runner, num_blocks = model.runner, -(-max(map(len, texts)) // BLOCK_TOKENS)
+    runner.allocate(num_blocks)
+    return [runner.forward(whole_prompt(tokens, range(num_blocks))).log_softmax(-1).clone() for tokens in texts]
 
 
 def test_twenty_texts_become_the_same_tokens(model: Model) -> None:

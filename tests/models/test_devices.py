@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,6 +51,34 @@ def test_auto_halves_what_would_not_fit_and_refuses_what_cannot(monkeypatch: pyt
         choose_dtype("float32", CPU, 3_000_000_000, "smollm3-3b")
     with pytest.raises(NotRunnable, match=r"8.0 GB as bfloat16"):
         choose_dtype("auto", CPU, 4_000_000_000, "x")
+
+
+@pytest.mark.parametrize("name", ["int8", "int4"])
+def test_what_the_plain_path_cannot_do_is_refused_with_what_it_can(name: str) -> None:
+    with pytest.raises(NotRunnable, match=rf"`smollm2-135m` runs as `{name}` on the native.*`bfloat16`"):
+        choose_dtype(name, CPU, 1, "smollm2-135m")
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "taken", "droppable"),
+    [
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_a_containers_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, limit: str, taken: str, droppable: str
+) -> None:
+    monkeypatch.setattr(devices, "_machine_free", lambda: 10_000)
+    monkeypatch.setattr(devices, "_CGROUPS", tmp_path)
+    assert free_bytes(CPU) == 10_000
+    at = tmp_path / folder
+    at.mkdir(exist_ok=True)
+    (at / "memory.stat").write_text(f"anon 1200\n{droppable} 400\n")
+    (at / taken).write_text("1600\n")
+    for text, free in (("4000\n", 2800), ("1000\n", 0), ("max\n", 10_000), ("9223372036854771712\n", 10_000)):
+        (at / limit).write_text(text)
+        assert free_bytes(CPU) == free
 
 
 def test_free_memory_is_a_number_of_this_machine() -> None:

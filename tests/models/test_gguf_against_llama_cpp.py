@@ -11,10 +11,9 @@ from typing import Any
 
 import gguf
 import pytest
-import torch
 
-from seatrial.models import Model
-from seatrial.models.kv_slots import KVSlots, Span
+from seatrial.engine.model import Model
+from seatrial.engine.runner import whole_prompt
 
 xllamacpp = pytest.importorskip("xllamacpp")
 
@@ -34,10 +33,8 @@ def test_log_probabilities_agree(
 ) -> None:
     path = tiny(architecture, num_hidden_layers=6).write_gguf(tmp_path / "model.gguf", extra=extra)
     model = Model.from_pretrained(path, dtype="float32", device="cpu")
-    cache = KVSlots(model.config, 1, dtype=torch.float32, device=torch.device("cpu"))
-    positions = cache.plan([Span(0, 0, len(TOKENS))])
-    hidden = model.decoder.hidden(torch.tensor(TOKENS), positions, len(TOKENS), cache)
-    ours = model.decoder.logits(hidden).log_softmax(-1)
+    model.runner.allocate(6)
+    ours = model.runner.forward(whole_prompt(TOKENS, range(6))).log_softmax(-1)
     assert ours.std() > 1
     differences = [
         abs(ours[length - 1, row["id"]].item() - row["logprob"])

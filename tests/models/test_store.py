@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from seatrial.engine import Model
 from seatrial.errors import CheckpointError, NotRunnable, StorageError, UsageError
-from seatrial.models import Model, pull
+from seatrial.models import pull
 from seatrial.models.store import ModelStore, folder_name
 
 WEIGHTS = bytes(range(256)) * 5000

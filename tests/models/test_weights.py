@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from seatrial.engine.model import Model
+from seatrial.engine.request import SamplingParams
+from seatrial.engine.runner import BLOCK_TOKENS, whole_prompt
 from seatrial.errors import CheckpointError, ContextTooLong, UnsupportedModel
 from seatrial.models.checkpoint import open_checkpoint
-from seatrial.models.generate import Settings
-from seatrial.models.kv_slots import KVSlots, Span
-from seatrial.models.model import Model
+from seatrial.models.smollm import decoder_weights
 from seatrial.models.weights.dequantise import dequantise
 from seatrial.models.weights.gguf_header import BLOCK_TYPES
 
@@ -31,9 +32,9 @@ TOKENS = [1, 77, 9, 200, 33, 34, 35, 120, 2, 5]
 
 def logits(path: Path) -> torch.Tensor:
     model = Model.from_pretrained(path, dtype="float32", device="cpu")
-    cache = KVSlots(model.config, 1, dtype=torch.float32, device=torch.device("cpu"))
-    positions = cache.plan([Span(0, 0, len(TOKENS))])
-    return model.decoder.logits(model.decoder.hidden(torch.tensor(TOKENS), positions, len(TOKENS), cache))
+    num_blocks = -(-len(TOKENS) // BLOCK_TOKENS)
+    model.runner.allocate(num_blocks)
+    return model.runner.forward(whole_prompt(TOKENS, range(num_blocks)))
 
 
 @pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": False}, {"model_type": "smollm3"}])
@@ -76,14 +77,11 @@ def test_every_block_format_is_read_as_the_gguf_package_reads_it(kind: str) -> N
 
 def test_loading_in_bfloat16_rounds_the_same_weights(tmp_path: Path, tiny: Callable[..., Any]) -> None:
     folder = tiny().write_folder(tmp_path)
-    model = Model.from_pretrained(folder, dtype="bf16", device="cpu")
-    assert model.decoder.weights.embedding_VD.dtype == torch.bfloat16
-    assert (
-        model.generate(
-            "hello",
-        ).num_prompt
-        == 1
-    )
+    checkpoint = open_checkpoint(folder, now=datetime.now)
+    weights = decoder_weights(checkpoint.config, checkpoint.tensors, dtype=torch.bfloat16, device=torch.device("cpu"))
+    assert weights.embedding_VD.dtype == torch.bfloat16
+    expected = checkpoint.tensors["model.embed_tokens.weight"].to(torch.bfloat16)
+    assert torch.equal(weights.embedding_VD, expected)
 
 
 def opened(path: Path) -> None:
@@ -172,7 +170,7 @@ def test_flipped_and_truncated_safetensors(
     end = data.draw(st.one_of(st.just(len(damaged)), st.integers(0, len(damaged))))
     (folder / "model.safetensors").write_bytes(bytes(damaged[:end]))
     with contextlib.suppress(CheckpointError):
-        Model.from_pretrained(folder, dtype="float32", device="cpu").generate("hello", Settings(max_tokens=2))
+        Model.from_pretrained(folder, dtype="float32", device="cpu").generate("hello", SamplingParams(max_tokens=2))
 
 
 @settings(max_examples=150, deadline=None)
@@ -189,4 +187,4 @@ def test_flipped_json(whole: Path, tmp_path_factory: pytest.TempPathFactory, dat
         )
     (folder / name).write_bytes(bytes(damaged[: data.draw(st.integers(len(raw) - 5, len(raw)))]))
     with contextlib.suppress(CheckpointError, ContextTooLong):
-        Model.from_pretrained(folder, dtype="float32", device="cpu").generate("hello", Settings(max_tokens=2))
+        Model.from_pretrained(folder, dtype="float32", device="cpu").generate("hello", SamplingParams(max_tokens=2))

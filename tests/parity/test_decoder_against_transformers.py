@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 import transformers
 
+from seatrial.engine.runner import BLOCK_TOKENS, StepInput
+from seatrial.engine.torch_runner import TorchRunner
 from seatrial.models.config import config_from_hf
-from seatrial.models.kv_slots import KVSlots, Span
 from seatrial.models.rope import inverse_frequencies
 from seatrial.models.smollm import Decoder, decoder_weights
 
@@ -56,16 +58,34 @@ def build(variant: str) -> tuple[Any, Decoder]:
     return reference, Decoder(config, weights)
 
 
-def cache_for(decoder: Decoder, num_slots: int) -> KVSlots:
-    return KVSlots(decoder.config, num_slots, dtype=torch.float32, device=torch.device("cpu"))
+class Span(NamedTuple):
+    """`length` new tokens of a sequence, from position `start` on."""
+
+    sequence: int
+    start: int
+    length: int
 
 
-def ours(decoder: Decoder, cache: KVSlots, parts: list[tuple[Span, torch.Tensor]]) -> list[torch.Tensor]:
-    """One pass over the parts; logits of each part, [length, V]."""
-    positions = cache.plan([span for span, _ in parts])
-    tokens = torch.cat([tokens for _, tokens in parts])
-    hidden = decoder.hidden(tokens, positions, max(span.start + span.length for span, _ in parts), cache)
-    return list(decoder.logits(hidden).split([span.length for span, _ in parts]))
+class Paged:
+    """The decoder over a paged cache. The blocks of the sequences lie interleaved, so that no page follows its own."""
+
+    def __init__(self, decoder: Decoder, num_sequences: int) -> None:
+        self.runner = TorchRunner(decoder)
+        self.runner.allocate(num_sequences * 16)
+        self.tables = np.arange(num_sequences * 16, dtype=np.int32).reshape(16, num_sequences).T.copy()
+
+    def __call__(self, parts: list[tuple[Span, torch.Tensor]]) -> list[torch.Tensor]:
+        """One pass over the parts; logits of each part, [length, V]."""
+        lengths = [span.length for span, _ in parts]
+        positions = [np.arange(span.start, span.start + span.length) for span, _ in parts]
+        step = StepInput(
+            tokens_T=torch.cat([tokens for _, tokens in parts]).numpy().astype(np.int32),
+            positions_T=np.concatenate(positions).astype(np.int32),
+            starts_S1=np.cumsum([0, *lengths], dtype=np.int32),
+            tables_SB=self.tables[[span.sequence for span, _ in parts]],
+            rows_R=np.arange(sum(lengths), dtype=np.int32),
+        )
+        return list(self.runner.forward(step).split(lengths))
 
 
 def texts(*lengths: int) -> list[torch.Tensor]:
@@ -82,7 +102,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Any, Decoder]:
 def test_whole_prompt_alone(pair: tuple[Any, Decoder]) -> None:
     reference, decoder = pair
     (tokens,) = texts(200)
-    (logits,) = ours(decoder, cache_for(decoder, 1), [(Span(0, 0, 200), tokens)])
+    (logits,) = Paged(decoder, 1)([(Span(0, 0, 200), tokens)])
     expected = reference(tokens[None]).logits[0]
     assert expected.std() > 0.5  # the weights are large enough for the comparison to mean something
     torch.testing.assert_close(logits, expected, atol=TOLERANCE, rtol=0)
@@ -93,28 +113,28 @@ def test_with_cache_token_by_token_and_in_chunks(pair: tuple[Any, Decoder]) -> N
     reference, decoder = pair
     (tokens,) = texts(90)
     expected = reference(tokens[None]).logits[0]
-    cache, found, start = cache_for(decoder, 1), [], 0
+    paged, found, start = Paged(decoder, 1), [], 0
     for length in [40, 1, 1, 1, 27, 1, 19]:
-        found += ours(decoder, cache, [(Span(0, start, length), tokens[start : start + length])])
+        found += paged([(Span(0, start, length), tokens[start : start + length])])
         start += length
     torch.testing.assert_close(torch.cat(found), expected, atol=TOLERANCE, rtol=0)
 
 
 @torch.inference_mode()
 def test_batched_prompts_then_batched_decode(pair: tuple[Any, Decoder]) -> None:
-    """Ragged lengths, slots with a gap between them, against transformers alone and against its left-padded batch."""
+    """Ragged lengths, blocks of others between one's own, against transformers alone and its left-padded batch."""
     reference, decoder = pair
     sequences, slots = texts(50, 9, 31), [0, 2, 3]
     expected = [reference(tokens[None]).logits[0] for tokens in sequences]
-    cache = cache_for(decoder, 5)
+    paged = Paged(decoder, 5)
     prompts = [(Span(slot, 0, len(tokens) - 4), tokens[:-4]) for slot, tokens in zip(slots, sequences, strict=True)]
-    found = ours(decoder, cache, prompts)
+    found = paged(prompts)
     for back in (4, 3, 2, 1):
         steps = [
             (Span(slot, len(tokens) - back, 1), tokens[len(tokens) - back, None])
             for slot, tokens in zip(slots, sequences, strict=True)
         ]
-        found = [torch.cat(both) for both in zip(found, ours(decoder, cache, steps), strict=True)]
+        found = [torch.cat(both) for both in zip(found, paged(steps), strict=True)]
     for logits, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(logits, wanted, atol=TOLERANCE, rtol=0)
     padded = torch.zeros(3, 50, dtype=torch.long)
@@ -127,46 +147,15 @@ def test_batched_prompts_then_batched_decode(pair: tuple[Any, Decoder]) -> None:
 
 
 @torch.inference_mode()
-def test_copied_prefix_equals_recomputed(pair: tuple[Any, Decoder]) -> None:
+def test_a_prefix_in_shared_blocks_equals_recomputed(pair: tuple[Any, Decoder]) -> None:
     _, decoder = pair
     (tokens,) = texts(60)
-    cache = cache_for(decoder, 2)
-    (whole,) = ours(decoder, cache, [(Span(0, 0, 60), tokens)])
-    cache.copy(0, 1, 0, 45)
-    (rest,) = ours(decoder, cache, [(Span(1, 45, 15), tokens[45:])])
-    torch.testing.assert_close(rest, whole[45:], atol=TOLERANCE, rtol=0)
-
-
-@torch.inference_mode()
-def test_a_shared_prefix_read_once_changes_nothing(pair: tuple[Any, Decoder]) -> None:
-    """Three sequences over one prefix of 64, an idle slot among them, the prefix as long as one whole sequence."""
-    reference, decoder = pair
-    prefix, *tails = texts(64, 20, 5, 2)
-    sequences, slots = [torch.cat([prefix, tail]) for tail in tails], [1, 2, 4]
-    cache = cache_for(decoder, 6)
-    ours(decoder, cache, [(Span(slot, 0, len(t) - 2), t[:-2]) for slot, t in zip(slots, sequences, strict=True)])
-    for back in (2, 1):
-        spans = [Span(slot, len(t) - back, 1) for slot, t in zip(slots, sequences, strict=True)]
-        positions = cache.plan(spans, num_shared=64)
-        assert cache._num_shared == 64
-        tokens = torch.stack([t[len(t) - back] for t in sequences])
-        logits = decoder.logits(decoder.hidden(tokens, positions, 84, cache))
-        for row, t in zip(logits, sequences, strict=True):
-            expected = reference(t[None]).logits[0, len(t) - back]
-            torch.testing.assert_close(row, expected, atol=TOLERANCE, rtol=0)
-
-
-@torch.inference_mode()
-def test_cache_grows_without_losing_what_it_holds(pair: tuple[Any, Decoder]) -> None:
-    reference, decoder = pair
-    (tokens,) = texts(250)
-    cache = cache_for(decoder, 2)
-    held = cache.capacity
-    longer = tokens.repeat(-(-held // len(tokens)) + 1)[: held + 40]
-    ours(decoder, cache, [(Span(1, 0, 200), longer[:200])])
-    (logits,) = ours(decoder, cache, [(Span(1, 200, len(longer) - 200), longer[200:])])
-    assert cache.capacity > held
-    torch.testing.assert_close(logits, reference(longer[None]).logits[0, 200:], atol=TOLERANCE, rtol=0)
+    paged = Paged(decoder, 2)
+    (whole,) = paged([(Span(0, 0, 60), tokens)])
+    paged.tables[1, :3] = paged.tables[0, :3]
+    start = 3 * BLOCK_TOKENS
+    (rest,) = paged([(Span(1, start, 60 - start), tokens[start:])])
+    torch.testing.assert_close(rest, whole[start:], atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))

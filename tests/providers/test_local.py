@@ -30,11 +30,12 @@ from seatrial.chat import (
     gather,
     message,
 )
+from seatrial.engine.model import Model
+from seatrial.engine.torch_runner import TorchRunner
 from seatrial.errors import ContextTooLong, NotRunnable, ProviderError, ProviderUnavailable, RequestRejected
 from seatrial.models.chat_template import ChatTemplate
 from seatrial.models.checkpoint import Checkpoint, SamplingDefaults
 from seatrial.models.config import config_from_hf
-from seatrial.models.model import Model
 from seatrial.models.smollm import Decoder, decoder_weights, expected_shapes
 from seatrial.models.store import ModelStore
 from seatrial.models.tokenizer import tokenizer_from_gguf
@@ -71,7 +72,12 @@ def model(template: str = TEMPLATE, sampling: SamplingDefaults | None = None) ->
         sampling=sampling or SamplingDefaults(),
         tensors={},
     )
-    return Model("random", checkpoint, Decoder(config, weights))
+    return Model("random", checkpoint, TorchRunner(Decoder(config, weights)), max_sequences=4, speculate=False)
+
+
+def plain(loaded: Model) -> Decoder:
+    assert isinstance(loaded.runner, TorchRunner)
+    return loaded.runner.decoder
 
 
 def scripted(loaded: Model, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
@@ -86,13 +92,13 @@ def scripted(loaded: Model, monkeypatch: pytest.MonkeyPatch, answer: str) -> Non
             scores[row, ids[min(written[row], len(ids) - 1)]] = 10.0
         return scores
 
-    monkeypatch.setattr(loaded.decoder, "logits", logits)
+    monkeypatch.setattr(plain(loaded), "logits", logits)
     loaded.checkpoint = replace(loaded.checkpoint, config=replace(loaded.config, stop_ids=(ids[-1],)))
 
 
 @pytest.fixture
 async def provider() -> AsyncIterator[LocalProvider]:
-    local = LocalProvider(model(), name="random", max_batch=4, rng=random.Random(0))
+    local = LocalProvider(model(), name="random", rng=random.Random(0))
     yield local
     await local.close()
 
@@ -109,7 +115,7 @@ async def test_streams_text_and_finishes_once(provider: LocalProvider) -> None:
     assert len(deltas) > 1
     assert all(isinstance(delta, TextDelta) for delta in deltas)
     loaded = model()
-    expected = loaded.generate(list(ask().messages), provider._settings(ask()))
+    expected = loaded.generate(list(ask().messages), provider._params(ask()))
     assert "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)) == expected.text
 
 
@@ -202,14 +208,6 @@ async def test_refusals_leave_the_provider_working(
 
 
 async def test_cancelling_stops_the_sequence(provider: LocalProvider) -> None:
-    batches = []
-    make = provider.model.batch
-
-    def batch(num_slots: int) -> Any:
-        batches.append(make(num_slots))
-        return batches[-1]
-
-    provider.model.batch = batch  # type: ignore[method-assign]
     stream = provider.stream(ask(max_tokens=480))
     async for _ in stream:
         break
@@ -221,32 +219,34 @@ async def test_cancelling_stops_the_sequence(provider: LocalProvider) -> None:
         await task
     assert (await gather(provider.stream(ask(max_tokens=2)))).finished is not None
     await asyncio.sleep(0.05)
-    assert len(batches[0]) == 0
+    assert len(provider.model.engine) == 0
 
 
 async def test_a_step_that_fails_fails_its_requests_only(provider: LocalProvider) -> None:
-    hidden = provider.model.decoder.hidden
+    decoder = plain(provider.model)
+    hidden = decoder.hidden
 
     def broken(*args: Any) -> Any:
-        provider.model.decoder.hidden = hidden  # type: ignore[method-assign]
+        decoder.hidden = hidden  # type: ignore[method-assign]
         raise RuntimeError("out of memory")
 
-    provider.model.decoder.hidden = broken  # type: ignore[method-assign]
+    decoder.hidden = broken  # type: ignore[method-assign]
     with pytest.raises(ProviderError, match=r"RuntimeError: out of memory"):
         await gather(provider.stream(ask()))
     assert (await gather(provider.stream(ask()))).finished is not None
 
 
 async def test_scores_that_are_not_numbers_fail_one_request(provider: LocalProvider) -> None:
-    logits = provider.model.decoder.logits
+    decoder = plain(provider.model)
+    logits = decoder.logits
 
     def poisoned(rows: torch.Tensor) -> torch.Tensor:
-        provider.model.decoder.logits = logits  # type: ignore[method-assign]
+        decoder.logits = logits  # type: ignore[method-assign]
         scores = logits(rows).clone()
         scores[0] = float("nan")
         return scores
 
-    provider.model.decoder.logits = poisoned  # type: ignore[method-assign]
+    decoder.logits = poisoned  # type: ignore[method-assign]
     replies = await asyncio.gather(*(gather(provider.stream(ask(c))) for c in "abc"), return_exceptions=True)
     assert sum(isinstance(reply, ProviderError) for reply in replies) == 1
     assert "not numbers" in str(next(reply for reply in replies if isinstance(reply, ProviderError)))

@@ -7,6 +7,8 @@ candidate that cannot run here raises `NotRunnable` with the command that would 
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
     from seatrial.catalog.entry import Entry
     from seatrial.chat import Usage
     from seatrial.cli.settings import Settings
+    from seatrial.engine.bench_report import BenchReport, BenchSettings
     from seatrial.models.store import ModelStore
     from seatrial.providers.base import Provider
     from seatrial.trial.record import Candidate
     from seatrial.workload.specification import Workload
 
 
-_MAX_BATCH = 16
+_MAX_SEQUENCES = 32
 
 
 def now() -> datetime:
@@ -138,16 +141,89 @@ class ProviderPool:
     def _open_local(self, candidate: Candidate, source: str) -> Provider:
         from seatrial.providers.local import load_local
 
+        settings = candidate.settings
+        threads, context = settings.get("threads"), settings.get("context")
         return load_local(
             source,
             store=open_store(self._settings),
-            dtype=str(candidate.settings.get("dtype", "auto")),
+            dtype=str(settings.get("dtype", "auto")),
+            cache="int8" if settings.get("cache") == "int8" else "bf16",
+            context_length=None if context is None else int(context),
+            threads=None if threads is None else int(threads),
             revision=candidate.revision,
             name=candidate.id,
-            max_batch=min(self._concurrency, _MAX_BATCH),
+            max_sequences=min(self._concurrency, _MAX_SEQUENCES),
             rng=random.Random(self._seed),
             now=now,
         )
+
+
+def bench_model(
+    settings: Settings,
+    model: str,
+    ask: BenchSettings,
+    *,
+    dtype: str,
+    device: str,
+    threads: int | None,
+    level: str | None,
+    on_stage: Callable[[str], None],
+) -> BenchReport:
+    """Measure how fast a model runs here.
+
+    `model` is a catalog id, `hf:owner/name`, a folder, a `.gguf` file, or `random:ID[@STORED]`: the shape of a catalog
+    model with random weights, stored as `q4_0`, `q4_1`, `q8_0` or `f32`. Raises UnknownName, NotRunnable,
+    CheckpointError, ContextTooLong.
+    """
+    is_random = model.startswith("random:")
+    source = None if is_random else _weights_of(settings, model)
+
+    from seatrial.engine.bench import bench
+    from seatrial.engine.bench_report import Circumstances
+    from seatrial.engine.model import Model
+    from seatrial.engine.random_model import random_model
+    from seatrial.trial.environment import read_environment
+
+    machine = read_environment(now)
+    threads = threads or machine.num_cpus
+
+    def open_model() -> Model:
+        if source is None:
+            name, _, stored = model.removeprefix("random:").partition("@")
+            kind = stored.upper() or None
+            return random_model(
+                name, dtype=dtype, stored=kind, device=device, threads=threads, level=level, seed=ask.seed
+            )
+        opened = Model.from_pretrained(source, dtype=dtype, device=device, threads=threads, level=level, now=now)
+        opened.name = model
+        return opened
+
+    circumstances = Circumstances(dtype, threads, machine.cpu, machine.versions, now().isoformat(timespec="seconds"))
+    return bench(open_model, ask, circumstances, is_random=is_random, clock=time.perf_counter, on_stage=on_stage)
+
+
+def _weights_of(settings: Settings, model: str) -> Path:
+    """Where a model's files lie. Raises UnknownName, or NotRunnable with the command that brings them."""
+    from seatrial.trial.candidates import parse_candidate
+
+    catalog = open_catalog(settings)
+    candidate = parse_candidate(model, catalog)
+    if candidate.kind == "catalog":
+        entry = catalog.get(candidate.model or candidate.target)
+        path = open_store(settings).path(entry.id)
+        if path is None and runs_here(entry):
+            raise NotRunnable(
+                f"The weights of `{entry.id}` are not on this machine.",
+                f"Run `seatrial pull {entry.id}`, or measure `random:{entry.id}`: its shape with random weights.",
+            )
+        if path is not None:
+            return path
+    if candidate.kind in ("path", "hub"):
+        source = candidate.target if candidate.kind == "path" else f"hf:{candidate.target}"
+        return open_store(settings).resolve(source, revision=candidate.revision)
+    raise UsageError(
+        f"`{model}` does not run on this machine itself, so there is nothing to measure. Name a local model."
+    )
 
 
 def runs_here(entry: Entry) -> bool:

@@ -1,8 +1,8 @@
 """A candidate's settings: `f32,temperature=0.7` to checked values.
 
-`f32`, `bf16`, `f16` (or `dtype=…`), `temperature`, `top_p`, `top_k`, `max_tokens`, `thinking=on|off`,
-`reasoning_effort`, `seed`. Which of them a candidate takes depends on where it runs: `LOCAL` here, `SERVED` by a server
-that the user names, `HOSTED` by its maker.
+`f32`, `bf16`, `f16`, `int8`, `int4` (or `dtype=…`), `cache=bf16|int8`, `context`, `threads`, `temperature`, `top_p`,
+`top_k`, `max_tokens`, `thinking=on|off`, `reasoning_effort`, `seed`. Which of them a candidate takes depends on where
+it runs: `LOCAL` here, `SERVED` by a server that the user names, `HOSTED` by its maker.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 Setting = str | float | int | bool
 
-LOCAL = frozenset({"dtype", "temperature", "top_p", "top_k", "max_tokens", "thinking", "seed"})
+LOCAL = frozenset(
+    {"dtype", "cache", "context", "threads", "temperature", "top_p", "top_k", "max_tokens", "thinking", "seed"}
+)
 SERVED = frozenset({"temperature", "top_p", "top_k", "max_tokens", "thinking", "reasoning_effort", "seed"})
 HOSTED = frozenset({"temperature", "top_p", "max_tokens", "reasoning_effort", "seed"})
 
-_DTYPES = ("f32", "bf16", "f16")
+_DTYPES = ("f32", "bf16", "f16", "int8", "int4")
 _EFFORTS = ("none", "minimal", "low", "medium", "high")
 
 
@@ -96,6 +98,9 @@ def _choice(values: Mapping[str, Setting]) -> Callable[[str, str], Setting]:
 
 _PARSERS: dict[str, Callable[[str, str], Setting]] = {
     "dtype": _choice({name: name for name in _DTYPES}),
+    "cache": _choice({name: name for name in ("bf16", "int8")}),
+    "context": _whole(16, 1 << 24),
+    "threads": _whole(1, 1024),
     "temperature": _number(0.0, 2.0),
     "top_p": _number(0.0, 1.0, above=True),
     "top_k": _whole(1, 1_000_000),

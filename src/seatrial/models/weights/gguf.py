@@ -1,12 +1,13 @@
 """A GGUF file as the decoder's tensors.
 
-In: a checked header and a configuration. Out: a lazy mapping from Hugging Face names to float32 tensors. llama.cpp
-stores the rows of the query and key matrices in another order (its rotation pairs neighbours, ours pairs halves);
-they are put back here.
+In: a checked header and a configuration. Out: a lazy mapping from Hugging Face names to float32 tensors, and the same
+tensors as the blocks they are stored in. llama.cpp stores the rows of the query and key matrices in another order (its
+rotation pairs neighbours, ours pairs halves); they are put back here, whole rows of blocks at a time.
 """
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Iterator, Mapping
 
@@ -16,6 +17,7 @@ import torch
 from seatrial.errors import CheckpointError, UnsupportedModel
 from seatrial.models.config import ModelConfig
 from seatrial.models.smollm import expected_shapes
+from seatrial.models.weights.blocks import Blocks, Bytes
 from seatrial.models.weights.dequantise import dequantise
 from seatrial.models.weights.gguf_header import GGUFHeader
 
@@ -35,6 +37,8 @@ _OUTER = {
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
 }
+# Numbers that are dequantised at once: what is made on the way stays in the caches.
+_CHUNK = 1 << 19
 _LAYER_NAME = re.compile(r"model\.layers\.(\d+)\.(.+)\.weight")
 
 
@@ -61,15 +65,41 @@ class GGUFTensors(Mapping[str, torch.Tensor]):
         unknown = sorted(set(header.tensors) - set(self.names.values()))
         if unknown:
             raise UnsupportedModel("this tensor is not one we compute with", path=header.path, field=unknown[0])
-        self.data = np.memmap(header.path, dtype=np.uint8, mode="r")
+        with header.path.open("rb") as file:
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.data: Bytes = np.frombuffer(self._mapped, np.uint8)
 
     def __getitem__(self, name: str) -> torch.Tensor:
+        kind, raw = self.blocks(name)
+        shape = self.header.tensors[self.names[name]].shape
+        tensor = torch.empty((raw.shape[0], shape[-1]), dtype=torch.float32)
+        num_rows = max(1, _CHUNK // shape[-1])
+        for start in range(0, raw.shape[0], num_rows):
+            some = torch.from_numpy(np.array(raw[start : start + num_rows]))
+            tensor[start : start + num_rows] = dequantise(some.flatten(), kind).view(-1, shape[-1])
+        return tensor.view(shape)
+
+    def kind(self, name: str) -> str:
+        """The GGUF type that the tensor is stored in."""
+        return self.header.tensors[self.names[name]].type.name
+
+    def blocks(self, name: str) -> Blocks:
+        """The tensor as stored, uint8 [rows, bytes of a row]: a view of the file, or a copy of regrouped rows."""
         place = self.header.tensors[self.names[name]]
-        raw = torch.from_numpy(np.array(self.data[place.start : place.start + place.num_bytes]))
-        tensor = dequantise(raw, place.type.name).view(place.shape)
+        num_rows = place.shape[0] if len(place.shape) == 2 else 1
+        raw = self.data[place.start : place.start + place.num_bytes].reshape(num_rows, -1)
         if name.endswith("q_proj.weight"):
-            return _halves_apart(tensor, self.config.num_heads)
-        return _halves_apart(tensor, self.config.num_kv_heads) if name.endswith("k_proj.weight") else tensor
+            raw = _halves_apart(raw, self.config.num_heads)
+        elif name.endswith("k_proj.weight"):
+            raw = _halves_apart(raw, self.config.num_kv_heads)
+        return Blocks(place.type.name, raw)
+
+    def release(self, name: str) -> None:
+        """Let go of the file's pages that hold a tensor: they leave the process, and come back when read again."""
+        place = self.header.tensors[self.names[name]]
+        start = place.start // mmap.PAGESIZE * mmap.PAGESIZE
+        if hasattr(self._mapped, "madvise"):
+            self._mapped.madvise(mmap.MADV_DONTNEED, start, place.start + place.num_bytes - start)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -84,7 +114,7 @@ def gguf_name(name: str) -> str:
     return f"blk.{match[1]}.{_PARTS[match[2]]}.weight" if match else _OUTER[name]
 
 
-def _halves_apart(matrix: torch.Tensor, num_heads: int) -> torch.Tensor:
+def _halves_apart(raw: Bytes, num_heads: int) -> Bytes:
     """Rows of each head from pairs side by side to halves: of a head of 4, rows (0, 2, 1, 3) become (0, 1, 2, 3)."""
-    rows, columns = matrix.shape
-    return matrix.view(num_heads, rows // num_heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
+    rows, row_bytes = raw.shape
+    return raw.reshape(num_heads, rows // num_heads // 2, 2, row_bytes).swapaxes(1, 2).reshape(rows, row_bytes)

@@ -1,12 +1,11 @@
 """A model, ready to answer: what `Model.from_pretrained` gives.
 
-In: an id, a folder or a `.gguf` file. Out: texts. `Model` owns the checkpoint and the decoder; `batch` opens the
-stepwise interface that a server drives, `generate` is the short way.
+In: an id, a folder or a `.gguf` file. Out: texts. `Model` owns the checkpoint, the runner and, from the first answer
+on, one engine; `generate` and `stream` are the short way, `engine` is what a service drives.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,19 +13,21 @@ from pathlib import Path
 from typing import Literal
 
 from seatrial.chat import Message
+from seatrial.engine.loop import Engine, EngineLimits
+from seatrial.engine.memory import plan_cache, usual_context
+from seatrial.engine.opening import open_runner
+from seatrial.engine.request import Gain, SamplingParams
+from seatrial.engine.runner import Runner
 from seatrial.errors import CheckpointError, UsageError
 from seatrial.models.chat_template import ChatTemplate
 from seatrial.models.checkpoint import Checkpoint, open_checkpoint
 from seatrial.models.config import ModelConfig
-from seatrial.models.devices import choose_device, choose_dtype
-from seatrial.models.generate import Batch, Gain, Settings
-from seatrial.models.smollm import Decoder, decoder_weights, expected_shapes
+from seatrial.models.devices import free_bytes
 from seatrial.models.store import ModelStore
 from seatrial.models.tokenizer import Tokenizer
 
 Prompt = str | Sequence[Message] | Sequence[int]
-_SLOTS = 8
-_PLAIN = Settings()
+_PLAIN = SamplingParams()
 
 
 @dataclass(slots=True)
@@ -44,11 +45,22 @@ class Generation:
 
 
 class Model:
-    """A decoder with its tokenizer and chat template. Not for two threads at once; `providers.local` queues."""
+    """A model with its tokenizer and chat template. Not for two threads at once; `service` queues."""
 
-    def __init__(self, name: str, checkpoint: Checkpoint, decoder: Decoder) -> None:
-        self.name, self.checkpoint, self.decoder = name, checkpoint, decoder
-        self._batch: Batch | None = None
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        runner: Runner,
+        *,
+        max_sequences: int = 8,
+        context_length: int | None = None,
+        speculate: bool = True,
+    ) -> None:
+        self.name, self.checkpoint, self.runner = name, checkpoint, runner
+        self._max_sequences, self._speculate = max_sequences, speculate
+        self._context_length = context_length and min(context_length, self.config.context_length)
+        self._engine: Engine | None = None
 
     @classmethod
     def from_pretrained(
@@ -59,24 +71,44 @@ class Model:
         dtype: str = "auto",
         device: str = "auto",
         revision: str | None = None,
+        threads: int | None = None,
+        level: str | None = None,
+        cache: Literal["bf16", "int8"] = "bf16",
+        max_sequences: int = 8,
+        context_length: int | None = None,
+        speculate: bool = True,
         now: Callable[[], datetime] = datetime.now,
     ) -> Model:
         """Load a pulled model by id (`smollm2-135m`, `hf:owner/name`), a checkpoint folder, or a `.gguf` file.
 
-        `dtype` is `auto` (see `models.devices`), `float32`, `bfloat16` or `float16`; `device` is `auto`, `cpu`, `cuda`
-        or `mps`. `now` is the clock a chat template may ask for today's date.
+        `dtype`, `device`, `threads`, `level` and `cache` as for `open_runner`. `context_length` bounds prompt and
+        answer together (default: what the model takes, or what half of free memory holds), `max_sequences` how many
+        are answered at once. `now` is the clock a chat template may ask for today's date.
 
         Raises NotRunnable (not pulled, or too large for this machine), CheckpointError, UnsupportedModel, UnknownName.
         """
         store = store or ModelStore()
-        chosen_device = choose_device(device)
         name = str(id_or_path)
         checkpoint = open_checkpoint(store.resolve(id_or_path, revision=revision), now=now)
-        config = checkpoint.config
-        num_weights = sum(math.prod(shape) for shape in expected_shapes(config).values())
-        chosen_dtype = choose_dtype(dtype, chosen_device, num_weights, name)
-        weights = decoder_weights(config, checkpoint.tensors, dtype=chosen_dtype, device=chosen_device)
-        return cls(name, checkpoint, Decoder(config, weights))
+        runner = open_runner(
+            checkpoint,
+            name=name,
+            dtype=dtype,
+            device=device,
+            threads=threads,
+            level=level,
+            cache=cache,
+            max_sequences=max_sequences,
+            context=context_length,
+        )
+        return cls(
+            name,
+            checkpoint,
+            runner,
+            max_sequences=max_sequences,
+            context_length=context_length,
+            speculate=speculate,
+        )
 
     @property
     def config(self) -> ModelConfig:
@@ -95,9 +127,21 @@ class Model:
             raise UsageError(f"`{self.name}` has no chat template; give it plain text instead of messages.")
         return self.checkpoint.chat_template
 
-    def batch(self, num_slots: int) -> Batch:
-        """A fresh batch with its own cache."""
-        return Batch(self.decoder, self.tokenizer, self.config.stop_ids, num_slots, self.name)
+    @property
+    def engine(self) -> Engine:
+        """The engine, made when first asked for. Raises NotRunnable where its cache does not fit into memory."""
+        if self._engine is None:
+            block_bytes, free = self.runner.block_bytes, free_bytes(self.runner.device)
+            context = self._context_length or usual_context(self.config, block_bytes, free)
+            num_blocks = plan_cache(self.config, block_bytes, free, max_sequences=self._max_sequences, context=context)
+            limits = EngineLimits(
+                num_blocks=num_blocks,
+                context_length=context,
+                max_sequences=self._max_sequences,
+                speculate=self._speculate,
+            )
+            self._engine = Engine(self.runner, self.tokenizer, self.config.stop_ids, limits, name=self.name)
+        return self._engine
 
     def prompt_ids(self, prompt: Prompt, *, thinking: bool | None = None) -> list[int]:
         """Token ids of a plain text (continued as it stands), of messages (by the chat template), or the ids given."""
@@ -112,65 +156,65 @@ class Model:
             raise UsageError(f"Token id {wrong} is outside the vocabulary of {self.config.vocab_size:,}.")
         return ids
 
-    def generate(self, prompt: Prompt, settings: Settings = _PLAIN, *, thinking: bool | None = None) -> Generation:
+    def generate(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Generation:
         """Answer one prompt. Raises ContextTooLong, UsageError."""
-        return self.generate_all([prompt], settings, thinking=thinking)[0]
+        return self.generate_all([prompt], params, thinking=thinking)[0]
 
-    def stream(self, prompt: Prompt, settings: Settings = _PLAIN, *, thinking: bool | None = None) -> Iterator[str]:
+    def stream(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Iterator[str]:
         """The answer in pieces, as they become certain. Closing the iterator stops the work."""
-        batch = self._own_batch()
-        batch.add(0, self.prompt_ids(prompt, thinking=thinking), settings)
+        engine = self._idle_engine()
+        engine.add(0, self.prompt_ids(prompt, thinking=thinking), params)
         try:
-            while len(batch):
-                for gain in batch.step():
+            while len(engine):
+                for gain in engine.step():
                     self._checked(gain)
                     if gain.text:
                         yield gain.text
         finally:
-            batch.cancel(0)
+            engine.cancel(0)
 
     def generate_all(
         self,
         prompts: Sequence[Prompt],
-        settings: Settings | Sequence[Settings] = _PLAIN,
+        params: SamplingParams | Sequence[SamplingParams] = _PLAIN,
         *,
         thinking: bool | None = None,
         on_gain: Callable[[Gain], bool | None] | None = None,
     ) -> list[Generation]:
-        """Answer prompts together, in their order; eight run at once.
+        """Answer prompts together, in their order, `max_sequences` at once.
 
-        One `settings` serves all, or one each. `on_gain` hears every step of every answer (`key` is the prompt's
+        One `params` serves all, or one each. `on_gain` hears every token of every answer (`key` is the prompt's
         index) and stops that answer by returning False.
         """
-        each = [settings] * len(prompts) if isinstance(settings, Settings) else list(settings)
+        each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
         if len(each) != len(prompts):
             raise UsageError(f"{len(prompts)} prompts came with {len(each)} settings; give one each, or one for all.")
         ids = [self.prompt_ids(prompt, thinking=thinking) for prompt in prompts]
-        batch = self._own_batch()
+        engine = self._idle_engine()
         try:
-            answers = [Generation(batch.add(key, ids[key], each[key])) for key in range(len(prompts))]
-            while len(batch):
-                for gain in batch.step():
+            answers = [Generation(engine.add(key, ids[key], each[key])) for key in range(len(prompts))]
+            while len(engine):
+                stopped: set[int] = set()
+                for gain in engine.step():
+                    if gain.key in stopped:
+                        continue
                     self._record(answers[gain.key], self._checked(gain))
                     if on_gain is not None and on_gain(gain) is False and gain.finish is None:
-                        batch.cancel(gain.key)
+                        engine.cancel(gain.key)
+                        stopped.add(gain.key)
             return answers
         finally:
             for key in range(len(prompts)):
-                batch.cancel(key)
+                engine.cancel(key)
 
-    def _own_batch(self) -> Batch:
-        if self._batch is None:
-            self._batch = self.batch(_SLOTS)
-        if len(self._batch):
+    def _idle_engine(self) -> Engine:
+        if len(self.engine):
             raise UsageError(f"`{self.name}` is answering already; finish or close that stream first.")
-        return self._batch
+        return self.engine
 
     def _checked(self, gain: Gain) -> Gain:
         if gain.finish == "failed":
-            raise CheckpointError(
-                "the model's scores are not numbers; its weights are damaged", path=self.checkpoint.path
-            )
+            raise CheckpointError(gain.error or f"`{self.name}` failed.")
         return gain
 
     def _record(self, answer: Generation, gain: Gain) -> None:

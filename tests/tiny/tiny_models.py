@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
-import pytest
 import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -126,34 +124,29 @@ def regrouped(name: str, tensor: torch.Tensor, raw: dict[str, Any]) -> torch.Ten
     return tensor.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns).contiguous()
 
 
-@pytest.fixture(scope="session")
-def tiny() -> Callable[..., TinyModel]:
-    """Make a tiny model; keyword arguments override its `config.json`."""
-
-    def make(model_type: str = "llama", **changes: Any) -> TinyModel:
-        raw = {
-            "model_type": model_type,
-            "vocab_size": len(tiny_tokens()),
-            "hidden_size": 64,
-            "intermediate_size": 96,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 256,
-            "rope_theta": 10_000.0,
-            "rms_norm_eps": 1e-5,
-            "tie_word_embeddings": True,
-            "hidden_act": "silu",
-            "eos_token_id": 2,
-            **changes,
-        }
-        generator = torch.Generator().manual_seed(5)
-        tensors = {
-            name: torch.randn(shape, generator=generator) * 0.15
-            if len(shape) == 2
-            else torch.rand(shape, generator=generator) + 0.5
-            for name, shape in expected_shapes(config_from_hf(raw)).items()
-        }
-        return TinyModel(raw, tensors)
-
-    return make
+def tiny_model(model_type: str = "llama", **changes: Any) -> TinyModel:
+    """A random model of 4 layers; keyword arguments override its `config.json`."""
+    raw = {
+        "model_type": model_type,
+        "vocab_size": len(tiny_tokens()),
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "rope_theta": 10_000.0,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+        "hidden_act": "silu",
+        "eos_token_id": 2,
+        **changes,
+    }
+    generator = torch.Generator().manual_seed(5)
+    tensors = {
+        name: torch.randn(shape, generator=generator) * 0.15
+        if len(shape) == 2
+        else torch.rand(shape, generator=generator) + 0.5
+        for name, shape in expected_shapes(config_from_hf(raw)).items()
+    }
+    return TinyModel(raw, tensors)

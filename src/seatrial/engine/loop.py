@@ -1,0 +1,301 @@
+"""The step loop: prompts in, tokens out, many answers at once.
+
+`add` queues a prompt, `step` makes one pass of the model for whatever the scheduler has picked and reports what every
+answer gained. An `Answer` holds its own state, the scheduler blocks and order, the runner computes. An answer that
+goes wrong fails alone.
+
+Shape suffixes: R rows whose scores are wanted, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seatrial.engine.answer import Answer
+from seatrial.engine.blocks import BlockPool
+from seatrial.engine.grammar import GrammarCompiler, Matcher
+from seatrial.engine.request import Constraint, Gain, SamplingParams, Sequence
+from seatrial.engine.runner import BLOCK_TOKENS, Runner, StepInput
+from seatrial.engine.sampler import Choice, Chooser, choose_each
+from seatrial.engine.scheduler import Chunk, Scheduler
+from seatrial.engine.speculation import Drafter, accept
+from seatrial.errors import ContextTooLong, UsageError
+from seatrial.models.detokenizer import Detokenizer
+from seatrial.models.tokenizer import Tokenizer
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What one engine takes on. `context_length` bounds a sequence, its answer included, in tokens."""
+
+    num_blocks: int
+    context_length: int
+    max_sequences: int = 32
+    max_step_tokens: int = 512
+    speculate: bool = True
+
+
+class EngineMetrics(NamedTuple):
+    """The state now (`num_waiting` to `num_blocks`), and totals since the start."""
+
+    num_waiting: int
+    num_running: int
+    num_blocks_used: int
+    num_blocks: int
+    num_steps: int
+    num_prompt_tokens: int
+    num_cached_tokens: int
+    num_generated_tokens: int
+    num_drafted: int
+    num_accepted: int
+    num_preempted: int
+
+
+@dataclass(slots=True)
+class _Totals:
+    steps: int = 0
+    generated: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+
+class Engine:
+    """Answers prompts together. Not for two threads at once; `service` puts a thread around it."""
+
+    def __init__(
+        self, runner: Runner, tokenizer: Tokenizer, stop_ids: tuple[int, ...], limits: EngineLimits, *, name: str
+    ) -> None:
+        self.limits, self.name = limits, name
+        self._runner, self._tokenizer, self._stop_ids = runner, tokenizer, frozenset(stop_ids)
+        self._grammars = GrammarCompiler(tokenizer, runner.config.vocab_size, stop_ids)
+        self._scheduler = Scheduler(
+            BlockPool(limits.num_blocks, BLOCK_TOKENS),
+            max_sequences=limits.max_sequences,
+            max_step_tokens=limits.max_step_tokens,
+        )
+        self._answers: dict[int, Answer] = {}
+        self._masking = ThreadPoolExecutor(1, thread_name_prefix="seatrial-grammar")
+        self._totals = _Totals()
+        runner.allocate(limits.num_blocks)
+
+    def __len__(self) -> int:
+        """Answers that are not finished."""
+        return len(self._answers)
+
+    def compile(self, constraint: Constraint) -> Matcher:
+        """Make a constraint ready for one answer, from any thread. Raises UsageError where it cannot be held to."""
+        return self._grammars.compile(constraint)
+
+    def add(self, key: int, prompt_ids: list[int], params: SamplingParams, matcher: Matcher | None = None) -> int:
+        """Queue a prompt under a key of the caller's; returns the number of prompt tokens.
+
+        `matcher` is the compiled constraint of `params`; without one it is compiled here, which takes a second for the
+        first of a model. Raises ContextTooLong where no token of an answer would fit, UsageError for an empty prompt or
+        a constraint that cannot be held to.
+        """
+        tokens = self._fitted(list(prompt_ids), params)
+        if matcher is None and params.constraint is not None:
+            matcher = self.compile(params.constraint)
+        sequence = Sequence(
+            key=key,
+            tokens=tokens,
+            num_prompt=len(tokens),
+            max_length=min(len(tokens) + params.max_tokens, self.limits.context_length),
+        )
+        answer = Answer(
+            sequence=sequence,
+            params=params,
+            stop_ids=self._stop_ids,
+            chooser=Chooser(params, tokens, self._runner.config.vocab_size),
+            text=Detokenizer(self._tokenizer, params.stop),
+            matcher=matcher,
+            drafter=Drafter() if self.limits.speculate else None,
+        )
+        self._scheduler.add(sequence)
+        self._answers[key] = answer
+        return len(tokens)
+
+    def cancel(self, key: int) -> None:
+        """Drop an answer; nothing more is reported of it. Unknown keys are ignored."""
+        if self._answers.pop(key, None) is not None:
+            self._scheduler.cancel(key)
+
+    def step(self) -> list[Gain]:
+        """One pass of the model. Empty when prompts are not through yet, or nothing is left to do."""
+        running = self._scheduler.running
+        cheap = self._runner.cheap_tokens - len(running)
+        for sequence in running:
+            self._answers[sequence.key].draft(cheap)
+            cheap -= len(sequence.draft)
+        step = self._scheduler.schedule()
+        if not step.chunks:
+            return []
+        self._totals.steps += 1
+        masks = {
+            chunk.sequence.key: self._masking.submit(matcher.mask)
+            for chunk in step.chunks
+            if chunk.samples and (matcher := self._answers[chunk.sequence.key].matcher)
+        }
+        try:
+            logits_RV = self._runner.forward(step_input(step.chunks))
+            choices = self._best(step.chunks, logits_RV)
+        except Exception as error:  # whatever it was, these answers cannot go on, and the engine must
+            return [self._failed(self._answers[chunk.sequence.key], error) for chunk in step.chunks]
+        gains: list[Gain] = []
+        row = 0
+        for chunk in step.chunks:
+            answer = self._answers[chunk.sequence.key]
+            num_rows = chunk.num_draft + 1 if chunk.samples else 0
+            try:
+                gains += self._advance(
+                    answer, chunk, logits_RV[row : row + num_rows], choices, masks.get(answer.sequence.key)
+                )
+            except Exception as error:  # one answer's state is broken; the others go on
+                gains.append(self._failed(answer, error))
+            row += num_rows
+        return gains
+
+    @property
+    def metrics(self) -> EngineMetrics:
+        """Queue, cache and totals."""
+        totals, scheduled = self._totals, self._scheduler.metrics
+        return EngineMetrics(
+            num_waiting=scheduled.num_waiting,
+            num_running=scheduled.num_running,
+            num_blocks_used=scheduled.num_used_blocks,
+            num_blocks=scheduled.num_blocks,
+            num_steps=totals.steps,
+            num_prompt_tokens=scheduled.num_prompt_tokens,
+            num_cached_tokens=scheduled.num_cached_tokens,
+            num_generated_tokens=totals.generated,
+            num_drafted=totals.drafted,
+            num_accepted=totals.accepted,
+            num_preempted=scheduled.num_preemptions,
+        )
+
+    def close(self) -> None:
+        """Drop all answers and give the memory back."""
+        for key in list(self._answers):
+            self.cancel(key)
+        self._masking.shutdown()
+        self._runner.close()
+
+    def _fitted(self, tokens: list[int], params: SamplingParams) -> list[int]:
+        limit = self.limits.context_length
+        if not tokens:
+            raise UsageError("The prompt is empty; give it at least one character.")
+        if len(tokens) < limit:
+            return tokens
+        if params.truncate == "left":
+            return tokens[-max(1, limit - params.max_tokens) :]
+        raise ContextTooLong(
+            f"Prompt has {len(tokens):,} tokens; `{self.name}` takes {limit:,}, its answer included. "
+            'Shorten it or pass `truncate="left"`.'
+        )
+
+    def _best(self, chunks: tuple[Chunk, ...], logits_RV: torch.Tensor) -> dict[int, list[Choice]]:
+        """The choices of all answers that only want the best token, by key, in one go."""
+        rows: list[int] = []
+        owners: list[Chunk] = []
+        row = 0
+        for chunk in chunks:
+            if not chunk.samples:
+                continue
+            if self._answers[chunk.sequence.key].chooser.plain:
+                rows.extend(range(row, row + chunk.num_draft + 1))
+                owners.append(chunk)
+            row += chunk.num_draft + 1
+        if not rows:
+            return {}
+        wanted_RV = logits_RV if len(rows) == logits_RV.shape[0] else logits_RV[rows]
+        choosers = [self._answers[chunk.sequence.key].chooser for chunk in owners for _ in range(chunk.num_draft + 1)]
+        choices = iter(choose_each(wanted_RV, choosers, [None] * len(rows)))
+        found: dict[int, list[Choice]] = {}
+        for chunk in owners:
+            of_chunk = [next(choices) for _ in range(chunk.num_draft + 1)]
+            found[chunk.sequence.key] = accept(_guesses(chunk), of_chunk.__getitem__, self._stop_ids)
+        return found
+
+    def _advance(
+        self,
+        answer: Answer,
+        chunk: Chunk,
+        logits_RV: torch.Tensor,
+        best: dict[int, list[Choice]],
+        mask: Future[NDArray[np.int32]] | None,
+    ) -> list[Gain]:
+        """Append what an answer chooses from its rows, until it ends; commit, and report a gain for each token."""
+        sequence, draft = answer.sequence, _guesses(chunk)
+        if not chunk.samples:
+            self._scheduler.commit(chunk, [])
+            return []
+        choices = best.get(sequence.key) or answer.choose(draft, logits_RV, mask.result() if mask else None)
+        tokens: list[int] = []
+        gains: list[Gain] = []
+        for choice in choices:
+            if choice.token_id is None:
+                return [*gains, self._failed(answer, None)]
+            tokens.append(choice.token_id)
+            is_last = len(tokens) == len(choices)
+            gains.append(answer.gain(choice, len(sequence.tokens) + len(tokens), is_last=is_last))
+            if gains[-1].finish:
+                break
+        if draft and answer.drafter is not None:
+            answer.drafter.record(len(draft), len(tokens) - 1)
+            self._totals.drafted += len(draft)
+            self._totals.accepted += len(tokens) - 1
+        self._totals.generated += len(tokens)
+        self._scheduler.commit(chunk, tokens)
+        if gains[-1].finish:
+            self._scheduler.finish(sequence.key)
+            del self._answers[sequence.key]
+        return gains
+
+    def _failed(self, answer: Answer, error: Exception | None) -> Gain:
+        """End one answer that cannot go on; `error` None means scores that are not numbers."""
+        reason = f"`{self.name}` computed scores that are not numbers; its weights may be damaged."
+        if error is not None:
+            _log.error("an answer of %s failed", self.name, exc_info=error)
+            reason = f"`{self.name}` failed while it computed: {type(error).__name__}: {str(error)[:200]}"
+        self._scheduler.finish(answer.sequence.key, failed=True)
+        del self._answers[answer.sequence.key]
+        return Gain(answer.sequence.key, None, "", "failed", answer.sequence.num_cached, error=reason)
+
+
+def step_input(chunks: tuple[Chunk, ...]) -> StepInput:
+    """The arrays of a pass over `chunks`. Scores are wanted of a chunk's last known token and of its drafts."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    starts: list[int] = [0]
+    rows: list[int] = []
+    longest = max(len(chunk.sequence.blocks) for chunk in chunks)
+    tables_SB = np.zeros((len(chunks), longest), np.int32)
+    for index, chunk in enumerate(chunks):
+        sequence, end = chunk.sequence, chunk.start + chunk.length
+        tokens += sequence.tokens[chunk.start : end - chunk.num_draft]
+        tokens += _guesses(chunk)
+        positions += range(chunk.start, end)
+        starts.append(len(tokens))
+        tables_SB[index, : len(sequence.blocks)] = sequence.blocks
+        if chunk.samples:
+            rows += range(len(tokens) - chunk.num_draft - 1, len(tokens))
+    return StepInput(
+        tokens_T=np.array(tokens, np.int32),
+        positions_T=np.array(positions, np.int32),
+        starts_S1=np.array(starts, np.int32),
+        tables_SB=tables_SB,
+        rows_R=np.array(rows, np.int32),
+    )
+
+
+def _guesses(chunk: Chunk) -> list[int]:
+    return chunk.sequence.draft[: chunk.num_draft]

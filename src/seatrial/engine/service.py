@@ -1,0 +1,149 @@
+"""The engine behind a thread, for asynchronous callers.
+
+In: prompts with their parameters, from any event loop. Out: streams of gains. One worker thread owns the engine:
+requests that arrive while it works join at the next step, and each step's gains cross to an event loop in one hop.
+A stream that is closed early takes its answer out of the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import queue
+import threading
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from seatrial.engine.grammar import Matcher
+from seatrial.engine.loop import Engine, EngineMetrics
+from seatrial.engine.request import Gain, SamplingParams
+from seatrial.errors import ProviderUnavailable, SeatrialError
+
+# How long the worker waits for company after a first request has come to an idle engine.
+_GATHER_S = 0.003
+
+_Event = Gain | SeatrialError
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """One answer that somebody waits for, in an event loop of theirs."""
+
+    key: int
+    prompt_ids: list[int]
+    params: SamplingParams
+    matcher: Matcher | None
+    loop: asyncio.AbstractEventLoop
+    arrived: asyncio.Queue[_Event] = field(default_factory=asyncio.Queue)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    key: int
+
+
+class EngineService:
+    """See the module. The worker starts with the first request."""
+
+    def __init__(self, engine: Engine, *, name: str) -> None:
+        self._engine, self._name = engine, name
+        self._inbox: queue.SimpleQueue[_Ticket | _Cancel | None] = queue.SimpleQueue()
+        self._keys = itertools.count()
+        self._tickets: dict[int, _Ticket] = {}
+        self._worker: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._closed = False
+
+    @property
+    def metrics(self) -> EngineMetrics:
+        """The engine's metrics; the queue counts what the worker has taken in."""
+        return self._engine.metrics
+
+    async def stream(self, prompt_ids: list[int], params: SamplingParams) -> AsyncGenerator[Gain]:
+        """The gains of one answer, the last with `finish`.
+
+        Raises what `Engine.add` raises, and ProviderUnavailable where the service is closed before the answer is.
+        """
+        self._start()
+        matcher = await asyncio.to_thread(self._engine.compile, params.constraint) if params.constraint else None
+        ticket = _Ticket(next(self._keys), prompt_ids, params, matcher, asyncio.get_running_loop())
+        self._inbox.put(ticket)
+        ended = False
+        try:
+            while not ended:
+                event = await ticket.arrived.get()
+                ended = isinstance(event, SeatrialError) or event.finish is not None
+                if isinstance(event, SeatrialError):
+                    raise event
+                yield event
+        finally:
+            if not ended:
+                self._inbox.put(_Cancel(ticket.key))
+
+    async def close(self) -> None:
+        """Stop the worker and the engine; answers still running fail with ProviderUnavailable."""
+        with self._starting:
+            closed, self._closed = self._closed, True
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            self._inbox.put(None)
+            await asyncio.to_thread(worker.join)
+        if not closed:
+            self._engine.close()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._closed:
+                raise ProviderUnavailable(f"`{self._name}` has been closed.")
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name=f"seatrial-{self._name}", daemon=True)
+                self._worker.start()
+
+    def _work(self) -> None:
+        """The worker: take what has arrived, make one step, deliver, until told to end."""
+        while self._take_in():
+            self._deliver(self._engine.step())
+        gone = ProviderUnavailable(f"`{self._name}` was closed before it had answered.")
+        for ticket in self._tickets.values():
+            _hand_over(ticket.loop, [(ticket, gone)])
+        self._tickets.clear()
+
+    def _take_in(self) -> bool:
+        """Add and cancel what the inbox holds, waiting while there is nothing to do. False: end."""
+        idle = len(self._engine) == 0
+        while True:
+            try:
+                order = self._inbox.get(timeout=None if len(self._engine) == 0 else _GATHER_S if idle else 0)
+            except queue.Empty:
+                return True
+            if order is None:
+                return False
+            if isinstance(order, _Cancel):
+                self._engine.cancel(order.key)
+                self._tickets.pop(order.key, None)
+                continue
+            try:
+                self._engine.add(order.key, order.prompt_ids, order.params, order.matcher)
+                self._tickets[order.key] = order
+            except SeatrialError as error:
+                _hand_over(order.loop, [(order, error)])
+
+    def _deliver(self, gains: list[Gain]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, _Event]]] = {}
+        for gain in gains:
+            ticket = self._tickets[gain.key]
+            by_loop.setdefault(ticket.loop, []).append((ticket, gain))
+            if gain.finish:
+                del self._tickets[gain.key]
+        for loop, events in by_loop.items():
+            _hand_over(loop, events)
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, events: list[tuple[_Ticket, _Event]]) -> None:
+    def put() -> None:
+        for ticket, event in events:
+            ticket.arrived.put_nowait(event)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        loop.call_soon_threadsafe(put)

@@ -1,0 +1,61 @@
+"""The plain runner: the PyTorch decoder over a paged cache, on any device.
+
+It is what runs where no native kernels are built, on GPUs, and in float32; the native runner is tested against it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from seatrial.engine.kv_cache import PagedKV
+from seatrial.engine.runner import BLOCK_TOKENS, StepInput
+from seatrial.errors import NotRunnable
+from seatrial.models.smollm import Decoder
+
+
+class TorchRunner:
+    """See `Runner`."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder, self.config, self.device = decoder, decoder.config, decoder.device
+        self._cache: PagedKV | None = None
+
+    @property
+    def cheap_tokens(self) -> int:
+        """See `Runner`. PyTorch's float products are bound by memory for longer than ours."""
+        return 8 if self.device.type == "cpu" else 32
+
+    @property
+    def block_bytes(self) -> int:
+        """See `Runner`."""
+        config = self.config
+        numbers = 2 * config.num_layers * config.num_kv_heads * config.head_dim * BLOCK_TOKENS
+        return numbers * self.decoder.dtype.itemsize
+
+    def allocate(self, num_blocks: int) -> None:
+        """See `Runner`."""
+        try:
+            self._cache = PagedKV(self.config, num_blocks, dtype=self.decoder.dtype, device=self.decoder.device)
+        except (RuntimeError, MemoryError) as error:
+            raise NotRunnable(
+                f"A cache of {num_blocks * BLOCK_TOKENS:,} positions takes "
+                f"{num_blocks * self.block_bytes / 1e9:.1f} GB, which {self.decoder.device.type} does not have.",
+                "Ask for a shorter context or fewer requests at once.",
+            ) from error
+
+    @torch.inference_mode()
+    def forward(self, step: StepInput) -> torch.Tensor:
+        """See `Runner`."""
+        assert self._cache is not None
+        self._cache.plan(step)
+        device = self.decoder.device
+        tokens_T = torch.from_numpy(step.tokens_T).to(device=device, dtype=torch.int64)
+        positions_T = torch.from_numpy(step.positions_T).to(device=device, dtype=torch.int64)
+        hidden_TD = self.decoder.hidden(tokens_T, positions_T, int(step.positions_T.max()) + 1, self._cache)
+        if len(step.rows_R) < len(step.tokens_T):
+            hidden_TD = hidden_TD[torch.from_numpy(step.rows_R).to(device=device, dtype=torch.int64)]
+        return self.decoder.logits(hidden_TD)
+
+    def close(self) -> None:
+        """See `Runner`."""
+        self._cache = None

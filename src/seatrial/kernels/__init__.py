@@ -1,0 +1,1 @@
+"""The arithmetic under the models: `reference` says what is correct, `cpu` computes it fast where it was built."""
