@@ -15,6 +15,7 @@ import argparse
 import datetime
 import os
 import platform
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -50,7 +51,7 @@ def main() -> None:
     machine = Machine(
         hardware=args.hardware,
         date=datetime.date.today().isoformat(),
-        command=" ".join(["python", "benchmarks/engine.py", *sys.argv[1:]]),
+        command=shlex.join(["python", "benchmarks/engine.py", *sys.argv[1:]]),
         platform=platform.platform(),
         cpu=_cpu(),
         threads=args.threads,

@@ -50,7 +50,7 @@ class LlamaCpp:
         self._vocab_size = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model))
         self._positions = positions
         self._pass(self._context(1), [(1, 0, 0)], [True])
-        return {"load_s": time.perf_counter() - start, "runner": f"llama.cpp {llama_cpp.__version__}"}
+        return {"load_s": time.perf_counter() - start, "runner": f"llama-cpp-python {llama_cpp.__version__}"}
 
     def greedy(self, ids: list[int], num_tokens: int) -> list[int]:
         """The continuation of a prompt."""

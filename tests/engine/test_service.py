@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,24 @@ async def test_closing_fails_what_still_runs(model: Model) -> None:
         await running
     with pytest.raises(ProviderUnavailable, match="has been closed"):
         await tokens(service, [5])
+
+
+def test_a_process_that_ends_in_the_middle_of_an_answer_ends_cleanly(tmp_path: Path, tiny: Callable[..., Any]) -> None:
+    folder = tiny("smollm3", eos_token_id=None).write_folder(tmp_path / "model")
+    program = f"""
+import asyncio
+import subprocess
+import sys
+from seatrial.engine import Model, SamplingParams
+from seatrial.engine.service import EngineService
+
+async def main():
+    service = EngineService(Model.from_pretrained({str(folder)!r}, device="cpu").engine, name="tiny")
+    stream = service.stream([5], SamplingParams(max_tokens=250, ignore_eos=True))
+    await anext(stream)
+    raise SystemExit(7)
+
+asyncio.run(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (7, "")

@@ -18,11 +18,11 @@ from seatrial.engine.timing import Clock
 from seatrial.kernels import cpu
 from seatrial.models.precision import Format
 
-_LONGEST_S = 0.3
+_LONGEST_S = 0.5
 _READ_BYTES = 256 << 20
 _TORCH_SIZES = {torch.float32: 1024, torch.bfloat16: 512, torch.float16: 1024}
-# A product whose weights and activations stay in a core's own cache.
-_TOKENS, _ROWS, _COLUMNS = 256, 256, 1024
+# A product whose weights stay in a core's own cache.
+_TOKENS, _ROWS, _COLUMNS = 256, 512, 1024
 
 
 def measure_limits(

@@ -8,6 +8,7 @@ A stream that is closed early takes its answer out of the engine.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import itertools
 import queue
@@ -85,10 +86,8 @@ class EngineService:
         """Stop the worker and the engine; answers still running fail with ProviderUnavailable."""
         with self._starting:
             closed, self._closed = self._closed, True
-            worker, self._worker = self._worker, None
-        if worker is not None:
-            self._inbox.put(None)
-            await asyncio.to_thread(worker.join)
+        await asyncio.to_thread(self._end_worker)
+        atexit.unregister(self._end_worker)
         if not closed:
             self._engine.close()
 
@@ -97,8 +96,16 @@ class EngineService:
             if self._closed:
                 raise ProviderUnavailable(f"`{self._name}` has been closed.")
             if self._worker is None:
+                atexit.register(self._end_worker)
                 self._worker = threading.Thread(target=self._work, name=f"seatrial-{self._name}", daemon=True)
                 self._worker.start()
+
+    def _end_worker(self) -> None:
+        """Also runs when the process ends: a thread inside a kernel must not outlive the interpreter."""
+        worker = self._worker
+        if worker is not None and worker.is_alive():
+            self._inbox.put(None)
+            worker.join()
 
     def _work(self) -> None:
         """The worker: take what has arrived, make one step, deliver, until told to end."""
