@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("compare", "trial", "verdict", "report", "ask", "chat", "models", "pull", "doctor")
+COMMANDS = ("compare", "trial", "verdict", "report", "ask", "chat", "models", "pull", "bench", "doctor")
 
 
 def test_help_lists_every_command(seatrial) -> None:
@@ -88,5 +88,6 @@ def test_doctor_says_what_is_missing_and_the_way_out(seatrial) -> None:
     ran = seatrial("doctor")
     assert ran.code == 0
     assert "OPENAI_API_KEY is not set" in ran.out
+    assert "kernels" in ran.out
     assert "seatrial pull smollm2-135m" in ran.out
     assert "sk-secret" not in seatrial("doctor", env={"OPENAI_API_KEY": "sk-secret"}).out

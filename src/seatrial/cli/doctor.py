@@ -43,6 +43,7 @@ def examine(settings: Settings) -> list[Finding]:
         _python(environment),
         Finding("ok", "machine", f"{environment.cpu}, {environment.num_cpus} cores, {_gib(environment.memory_bytes)}"),
         _torch(environment),
+        _kernels(),
         _disk(settings),
         _hosted(settings),
         *(
@@ -62,6 +63,16 @@ def _torch(environment: Environment) -> Finding:
     if version is None:
         return Finding("missing", "torch", "not installed: no local model can run", "pip install torch==2.13.0")
     return Finding("ok", "torch", f"{version}, {environment.accelerator or 'on the CPU'}")
+
+
+def _kernels() -> Finding:
+    from seatrial.kernels import cpu
+
+    absent = cpu.why_absent()
+    if absent is not None:
+        return Finding("note", "kernels", f"local models run in plain PyTorch, many times slower. {absent}")
+    best, *others = cpu.levels()
+    return Finding("ok", "kernels", f"built for this CPU's `{best}`" + (f" (also {', '.join(others)})" if others else ""))
 
 
 def _disk(settings: Settings) -> Finding:
