@@ -72,7 +72,7 @@ def _kernels() -> Finding:
     if absent is not None:
         return Finding("note", "kernels", f"local models run in plain PyTorch, many times slower. {absent}")
     best, *others = cpu.levels()
-    return Finding("ok", "kernels", f"built for this CPU's `{best}`" + (f" (also {', '.join(others)})" if others else ""))
+    return Finding("ok", "kernels", f"`{best}`; also here: {', '.join(others) or 'none'}")
 
 
 def _disk(settings: Settings) -> Finding:
