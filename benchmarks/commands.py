@@ -24,6 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from seatrial.trial.environment import read_environment
+
 ROOT = Path(__file__).resolve().parents[1]
 SEATRIAL = str(Path(sys.executable).with_name("seatrial"))
 PEERS = {
@@ -160,10 +162,11 @@ def _wrote_a_page(run: Path) -> Callable[[str], None]:
 
 
 def _markdown(rows: dict[str, Timed], notes: list[str], hardware: str) -> str:
+    where = read_environment(datetime.datetime.now)
     lines = [
         f"# Commands, {hardware}, {datetime.date.today().isoformat()}",
         "",
-        f"`python benchmarks/commands.py`, Python {platform.python_version()}, {_cpu()}, {os.cpu_count()} cores.",
+        f"`python benchmarks/commands.py`, Python {platform.python_version()}, {where.cpu}, {where.num_cpus} cores.",
         "Whole processes after one warm-up, median (least to most).",
         "",
         "| command | wall, s | cpu, s | peak memory, MB | runs |",
@@ -173,14 +176,6 @@ def _markdown(rows: dict[str, Timed], notes: list[str], hardware: str) -> str:
         wall = f"{timed.wall_s:.2f} ({timed.least_s:.2f} to {timed.most_s:.2f})"
         lines.append(f"| {name} | {wall} | {timed.cpu_s:.2f} | {timed.rss_mb:.0f} | {timed.num_runs} |")
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]).rstrip() + "\n"
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from outcome import Machine, markdown  # noqa: E402
 from process import CACHE, Peer, commands, install_llama_cpp, measured_limits  # noqa: E402
 
 from seatrial.kernels import cpu  # noqa: E402
+from seatrial.trial.environment import read_environment  # noqa: E402
 
 # An engine that takes this long for a row's repetitions is asked no more of it, and one so slow gets no warm-up.
 _PATIENCE_S, _SLOW_S = 300.0, 30.0
@@ -53,7 +54,7 @@ def main() -> None:
         date=datetime.date.today().isoformat(),
         command=shlex.join(["python", "benchmarks/engine.py", *sys.argv[1:]]),
         platform=platform.platform(),
-        cpu=_cpu(),
+        cpu=read_environment(datetime.datetime.now).cpu,
         threads=args.threads,
         load=start_load,
         read_bytes_per_s=cpu.read_bandwidth(args.threads),
@@ -165,14 +166,6 @@ def _memory(case: Case, name: str, started: dict[str, list[str]], threads: int) 
 
 def _say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from seatrial.kernels import cpu
+from seatrial.trial.environment import read_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = {"135M's gate and up": (576, 3072), "3B's gate and up": (2048, 22016)}
@@ -167,10 +168,11 @@ def _check(level: str, weight: cpu.PackedWeight) -> None:
 
 
 def _markdown(rows: list[Row], limits: Limits, level: str, args: argparse.Namespace) -> str:
+    where = read_environment(datetime.datetime.now)
     lines = [
         f"# Products of the `{level}` level, {args.hardware}, {datetime.date.today().isoformat()}",
         "",
-        f"`python benchmarks/kernels.py`, Python {platform.python_version()}, torch {torch.__version__}, {_cpu()}, "
+        f"`python benchmarks/kernels.py`, Python {platform.python_version()}, torch {torch.__version__}, {where.cpu}, "
         f"{args.threads} threads. Median of {args.repeats} (least to most).",
         "",
         f"- reading memory: {limits.read_bytes / 1e9:.1f} GB/s",
@@ -191,14 +193,6 @@ def _markdown(rows: list[Row], limits: Limits, level: str, args: argparse.Namesp
             f"{rate / limits.float_products[row.shape]:.2f} × | {memory} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def _cpu() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":
