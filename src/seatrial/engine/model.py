@@ -77,18 +77,20 @@ class Model:
         max_sequences: int = 8,
         context_length: int | None = None,
         speculate: bool = True,
+        name: str | None = None,
         now: Callable[[], datetime] = datetime.now,
     ) -> Model:
         """Load a pulled model by id (`smollm2-135m`, `hf:owner/name`), a checkpoint folder, or a `.gguf` file.
 
         `dtype`, `device`, `threads`, `level` and `cache` as for `open_runner`. `context_length` bounds prompt and
         answer together (default: what the model takes, or what half of free memory holds), `max_sequences` how many
-        are answered at once. `now` is the clock a chat template may ask for today's date.
+        are answered at once. `name` is what messages call the model. `now` is the clock a chat template may ask for
+        today's date.
 
         Raises NotRunnable (not pulled, or too large for this machine), CheckpointError, UnsupportedModel, UnknownName.
         """
         store = store or ModelStore()
-        name = str(id_or_path)
+        name = name or str(id_or_path)
         checkpoint = open_checkpoint(store.resolve(id_or_path, revision=revision), now=now)
         runner = open_runner(
             checkpoint,

@@ -140,6 +140,7 @@ def load_local(
         cache=cache,
         context_length=context_length,
         max_sequences=max_sequences,
+        name=name,
         now=now,
     )
     return LocalProvider(model, name=name or str(id_or_path), rng=rng or random.Random())
