@@ -249,8 +249,7 @@ class Engine:
             gains.append(answer.gain(choice, len(sequence.tokens) + len(tokens), is_last=is_last))
             if gains[-1].finish:
                 break
-        if draft and answer.drafter is not None:
-            answer.drafter.record(len(draft), len(tokens) - 1)
+        if draft:
             self._totals.drafted += len(draft)
             self._totals.accepted += len(tokens) - 1
         self._totals.generated += len(tokens)

@@ -23,7 +23,7 @@ _PRIOR_RATE_OF_SHORTEST, _PRIOR_RATE_OF_LONGEST = 0.3, 0.7
 
 
 class Drafter:
-    """Drafts for one sequence. `num_proposed` and `num_accepted` count what `record` was told.
+    """Drafts for one sequence.
 
     It is on when it pays. A step that checks k drafts takes 1 + `draft_cost` x k of a plain step, and when each draft
     is right with probability p it yields 1 + p + p^2 + ... + p^k tokens (Leviathan et al. 2022, arXiv 2211.17192,
@@ -37,7 +37,6 @@ class Drafter:
     ) -> None:
         if not 1 <= shortest_ngram <= longest_ngram or max_draft < 1 or draft_cost < 0:
             raise ValueError("a drafter needs 1 <= shortest_ngram <= longest_ngram, max_draft >= 1, draft_cost >= 0")
-        self.num_proposed = self.num_accepted = 0
         self._max_draft, self._draft_cost = max_draft, draft_cost
         self._lengths = range(longest_ngram, shortest_ngram - 1, -1)
         # For each length: where what follows an n-gram begins, for its latest place that something follows.
@@ -59,11 +58,6 @@ class Drafter:
             return []
         rate = self._rates[self._guess.ngram_length].value
         return self._guess.tokens[: best_length(rate, self._draft_cost, self._max_draft)]
-
-    def record(self, num_proposed: int, num_accepted: int) -> None:
-        """Count, for the metrics, a draft that was checked."""
-        self.num_proposed += num_proposed
-        self.num_accepted += num_accepted
 
     def _learn(self, tokens: list[int]) -> None:
         """Hold the last guess against what came."""
