@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+ToolChoice = Literal["auto", "none", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +74,54 @@ def message(role: Role, text: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen. `None` leaves the provider's own default; temperature 0 is greedy."""
+    """How the next token is chosen. `None` leaves the provider's own default; temperature 0 is greedy.
+
+    `logit_bias` is added to the scores of token ids; `ignore_eos` goes on where the model would end.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
+    min_p: float | None = None
     seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    ignore_eos: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question to a provider.
+    """One question to a provider: a conversation, or a `prompt` (text or token ids) to continue as it stands.
 
-    `max_tokens` bounds the answer, reasoning included. `json_schema` asks for an answer of that schema where the
-    provider can hold to it. `thinking` switches a dual-mode model's reasoning on or off, `None` leaves its default.
+    `max_tokens` bounds the answer, reasoning included; `num_logprobs` asks for the log-probability of each token and,
+    above 0, of that many best ones.
+
+    `json_schema` asks for an answer of that schema, `json_object` for any JSON object. Of `tools` the model may call
+    one or several (`parallel_tool_calls`), none, must call one (`required`), or must call `named_tool`.
+
+    `thinking` switches a dual-mode model's reasoning on or off, `None` leaves its default; `thinking_tokens` ends it
+    after so many. `reasoning_effort` says the same in one word to providers that take it. `template_variables` go to
+    the chat template of a local model as they are.
     """
 
     messages: tuple[Message, ...]
+    prompt: str | tuple[int, ...] | None = None
     max_tokens: int | None = None
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
-    tools: tuple[Tool, ...] = ()
+    num_logprobs: int | None = None
     json_schema: Mapping[str, Any] | None = None
+    json_object: bool = False
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    named_tool: str | None = None
+    parallel_tool_calls: bool = True
     thinking: bool | None = None
+    thinking_tokens: int | None = None
     reasoning_effort: ReasoningEffort | None = None
+    template_variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +135,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class TextDelta:
-    """A piece of the answer."""
+class TokenScore:
+    """A token, its bytes, and its natural-log probability. `top` are the best ones at its place, best first."""
 
     text: str
+    bytes: bytes
+    logprob: float
+    top: tuple[TokenScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer. `scores` of its tokens come where they were asked for, each token's once."""
+
+    text: str
+    scores: tuple[TokenScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -138,3 +139,20 @@ def test_a_prompt_longer_than_the_context_names_both(seatrial, folder: Path) -> 
     assert ran.code == 1
     assert "4,500" in ran.err
     assert "--prompt" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--prompt", "65500", "--batch", "1"), ["65,628", "65,536", "Lower `--prompt` to 65,408"]),
+        (("--prompt", "65000", "--batch", "512"), ["512 answers of 65,128 tokens", "GB are free", "Lower `--batch`"]),
+    ],
+)
+def test_a_large_model_is_refused_without_making_its_weights(seatrial, words: tuple[str, ...], says: list[str]) -> None:
+    """Making three billion weights takes half a minute; the shape alone says that they are not needed."""
+    start = time.monotonic()
+    ran = seatrial("bench", "random:smollm3-3b@q4_0", *words)
+    assert time.monotonic() - start < 15
+    assert ran.code == 1
+    for part in says:
+        assert part in ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.engine import bench as bench_module
+from seatrial.engine import bench_room
 from seatrial.engine.bench import bench
 from seatrial.engine.bench_report import BenchReport, BenchSettings, Circumstances, Spread
 from seatrial.engine.loop import Engine, EngineLimits
@@ -23,9 +25,10 @@ from seatrial.engine.runner import whole_prompt
 from seatrial.engine.timing import EngineTimer
 from seatrial.errors import ContextTooLong, NotRunnable, UnknownName, UsageError
 from seatrial.kernels import cpu
+from seatrial.models.checkpoint import Checkpoint
 from seatrial.models.config import ModelConfig
 from seatrial.models.precision import matrices
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 
 TINY = replace(
     shapes()["smollm3-3b"],
@@ -44,7 +47,7 @@ WHERE = Circumstances("float32", 1, "a test's", {"seatrial": "0"}, "2026-11-22T1
 
 
 def tiny_model(dtype: str = "float32", config: ModelConfig = TINY, stored: str | None = None) -> Model:
-    checkpoint = checkpoint_of(config, name="random:tiny", dtype=dtype, stored=stored, seed=3)
+    checkpoint = tiny_checkpoint(dtype, config, stored)
     return Model("random:tiny", checkpoint, open_runner(checkpoint, name="random:tiny", dtype=dtype, threads=1))
 
 
@@ -53,8 +56,22 @@ def ticking() -> Callable[[], float]:
     return map(float, itertools.count()).__next__
 
 
-def run(ask: BenchSettings = ASK, *, model: Callable[[], Model] = tiny_model, is_random: bool = True) -> BenchReport:
-    return bench(model, ask, WHERE, is_random=is_random, clock=ticking(), on_stage=lambda _: None)
+def tiny_checkpoint(dtype: str = "float32", config: ModelConfig = TINY, stored: str | None = None) -> Checkpoint:
+    return checkpoint_of(config, name="random:tiny", dtype=dtype, stored=stored, seed=3)
+
+
+def run(ask: BenchSettings = ASK, *, where: Circumstances = WHERE, is_random: bool = True) -> BenchReport:
+    return bench(
+        lambda: tiny_checkpoint(where.dtype),
+        ask,
+        where,
+        name="random:tiny",
+        device="cpu",
+        level=None,
+        is_random=is_random,
+        clock=ticking(),
+        on_stage=lambda _: None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -142,15 +159,68 @@ def test_settings_out_of_range_are_refused(change: dict[str, object], says: str)
         replace(ASK, **change)
 
 
-def test_a_prompt_longer_than_the_context_is_refused_before_anything_runs() -> None:
-    with pytest.raises(ContextTooLong, match="251 tokens and an answer of 6 are 257; `random:tiny` takes 256"):
-        run(replace(ASK, prompt=251))
+@pytest.fixture
+def unloadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading weights is a failure."""
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr(bench_module, "open_runner", load)
 
 
-def test_a_cache_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "free_bytes", lambda device: 1000)
-    with pytest.raises(NotRunnable, match=r"3 answers of 46 tokens at once takes .* Lower `--batch`"):
+@pytest.mark.parametrize(
+    ("prompt", "generate", "says"),
+    [
+        (251, 6, "are 257; `random:tiny` takes 256. Lower `--prompt` to 250 or `--generate` to 5."),
+        (256, 6, "are 262; `random:tiny` takes 256. Lower `--prompt` to 250."),
+        (6, 300, "are 306; `random:tiny` takes 256. Lower `--generate` to 250."),
+        (300, 300, "are 600; `random:tiny` takes 256. Lower `--prompt` and `--generate`."),
+    ],
+)
+@pytest.mark.usefixtures("unloadable")
+def test_more_than_the_context_is_refused_before_loading(prompt: int, generate: int, says: str) -> None:
+    said = f"A prompt of {prompt} tokens and an answer of {generate} {says}"
+    with pytest.raises(ContextTooLong, match=re.escape(said)):
+        run(replace(ASK, prompt=prompt, generate=generate))
+
+
+@pytest.mark.parametrize(
+    ("free", "way_out"), [(1000, "Lower `--prompt` or"), (150_000, "Lower `--batch` to 2, or lower `--prompt` or")]
+)
+@pytest.mark.usefixtures("unloadable")
+def test_a_cache_that_does_not_fit_is_refused_before_loading(
+    monkeypatch: pytest.MonkeyPatch, free: int, way_out: str
+) -> None:
+    """A position takes 512 bytes at least, an answer six blocks of 16."""
+    monkeypatch.setattr(bench_room, "free_bytes", lambda device: free)
+    with pytest.raises(NotRunnable, match=r"3 answers of 46 tokens at once takes .*; .* are free") as caught:
         run()
+    assert way_out in str(caught.value)
+
+
+@pytest.mark.skipif(not cpu.levels(), reason="no native kernels")
+@pytest.mark.usefixtures("unloadable")
+def test_weights_count_beside_the_cache_where_their_size_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model("int4")
+    weights, cache = model_bytes(model, "int4"), 18 * model.runner.block_bytes
+    model.runner.close()
+    where, ask = replace(WHERE, dtype="int4"), replace(ASK, prefix=1, own=1)
+    monkeypatch.setattr(bench_room, "free_bytes", lambda device: int((weights + cache) / 0.9) - 9)
+    with pytest.raises(NotRunnable, match=rf"beside {weights / 1e6:.1f} MB of weights; .* Lower `--batch` to 2"):
+        run(ask, where=where)
+    monkeypatch.setattr(bench_room, "free_bytes", lambda device: int((weights + cache) / 0.9) + 9)
+    with pytest.raises(AssertionError, match="weights were loaded"):
+        run(ask, where=where)
+
+
+def test_a_cache_that_the_plain_path_makes_wider_is_refused_after_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float32 takes twice what was known beforehand."""
+    model, ask = tiny_model(), replace(ASK, prefix=1, own=1)
+    monkeypatch.setattr(bench_room, "free_bytes", lambda device: 10**9)
+    monkeypatch.setattr(bench_module, "free_bytes", lambda device: int(18 * model.runner.block_bytes / 0.9) - 9)
+    with pytest.raises(NotRunnable, match=r"3 answers of 46 tokens at once"):
+        run(ask)
 
 
 def test_operations_of_a_prompt() -> None:
@@ -205,7 +275,7 @@ def test_native_and_plain_compute_the_same_random_model(dtype: str, stored: str 
     scores = []
     for model in (native, plain):
         model.runner.allocate(4)
-        scores.append(model.runner.forward(whole_prompt(list(range(40)), [0, 1, 2])).clone())
+        scores.append(torch.tensor(model.runner.forward(whole_prompt(list(range(40)), [0, 1, 2]))))
         model.runner.close()
     cosine = torch.nn.functional.cosine_similarity(scores[0], scores[1]).min()
     assert cosine > 0.99

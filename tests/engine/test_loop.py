@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +15,7 @@ from seatrial.chat import message
 from seatrial.engine import Model, SamplingParams
 from seatrial.engine.loop import Engine, EngineLimits
 from seatrial.engine.request import Constraint, Gain
-from seatrial.engine.runner import StepInput
+from seatrial.engine.runner import Scores, StepInput
 from seatrial.errors import ContextTooLong, UsageError
 from seatrial.kernels import cpu
 
@@ -113,7 +112,7 @@ def test_a_shared_prompt_is_computed_once(opened: Callable[..., Model], monkeypa
     fed: list[int] = []
     forward = model.runner.forward
 
-    def counting(step: StepInput) -> torch.Tensor:
+    def counting(step: StepInput) -> Scores:
         fed.append(len(step.tokens_T))
         return forward(step)
 

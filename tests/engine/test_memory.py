@@ -20,7 +20,7 @@ from seatrial.engine.runner import BLOCK_TOKENS
 from seatrial.errors import NotRunnable, UsageError
 from seatrial.models.config import ModelConfig, config_from_hf
 from seatrial.models.precision import choose_formats
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 
 GB = 1_000_000_000
 

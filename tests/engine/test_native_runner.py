@@ -10,6 +10,8 @@ is 0.09 nat of a log-probability in the mean, as much as llama.cpp differs from 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -55,7 +57,7 @@ def plain_runner(checkpoint: Checkpoint) -> TorchRunner:
 def scores(runner: NativeRunner | TorchRunner, tokens: list[int] = TOKENS) -> torch.Tensor:
     if not isinstance(getattr(runner, "_cache", None), RoundedKV):
         runner.allocate(-(-len(tokens) // 16) + 1)
-    return runner.forward(whole_prompt(tokens, range(1, -(-len(tokens) // 16) + 1))).clone()
+    return torch.tensor(runner.forward(whole_prompt(tokens, range(1, -(-len(tokens) // 16) + 1))))
 
 
 class RoundedProjection:
@@ -122,8 +124,11 @@ class QuantisedTensors(Mapping[str, torch.Tensor]):
             self.stored[name] = Blocks(kind, raw.view(np.uint8).reshape(len(rows), -1))
 
     def __getitem__(self, name: str) -> torch.Tensor:
+        return torch.from_numpy(self.numbers(name))
+
+    def numbers(self, name: str) -> np.ndarray:
         kind, raw = self.stored[name]
-        return dequantise(torch.from_numpy(raw.copy()).flatten(), kind).view(self.shapes[name])
+        return dequantise(raw.flatten(), kind).reshape(self.shapes[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.stored)
@@ -252,7 +257,7 @@ def test_one_at_a_time_in_chunks_and_batched_give_the_same_bits(tmp_path: Path, 
             tables_SB=np.array([[3, 1], [5, 0]], np.int32),
             rows_R=np.arange(end - start, dtype=np.int32),
         )
-        found.append(runner.forward(step).clone())
+        found.append(torch.tensor(runner.forward(step)))
     assert torch.equal(torch.cat(found), whole)
 
 
@@ -344,3 +349,14 @@ def test_the_real_file_scores_as_in_float32(smollm2_gguf: Path) -> None:
     mean = float(torch.cat(differences).mean())
     assert num_clear > 60
     assert mean < 0.12, f"mean {mean:.4f} nat"
+
+
+def test_a_gguf_file_is_answered_from_without_pytorch(tmp_path: Path, tiny: Callable[..., Any]) -> None:
+    path = tiny().write_gguf(tmp_path / "tiny.gguf", "Q8_0")
+    code = (
+        "import sys; from seatrial.engine import Model, SamplingParams;"
+        f"answer = Model.from_pretrained({str(path)!r}).generate([1, 2, 3], SamplingParams(max_tokens=2, seed=1));"
+        "print(len(answer.token_ids) > 0, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True False\n"

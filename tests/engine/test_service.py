@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
 from seatrial.engine import Model, SamplingParams
 from seatrial.engine.request import Gain
-from seatrial.engine.runner import StepInput
+from seatrial.engine.runner import Scores, StepInput
 from seatrial.engine.service import EngineService
 from seatrial.errors import ContextTooLong, ProviderUnavailable
 
@@ -72,7 +72,7 @@ async def test_an_exception_in_a_step_fails_its_answers_and_the_engine_survives(
 ) -> None:
     forward, left = model.runner.forward, [3]
 
-    def breaks(step: StepInput) -> torch.Tensor:
+    def breaks(step: StepInput) -> Scores:
         left[0] -= 1
         if left[0] == 0:
             raise RuntimeError("the device is gone")
@@ -93,8 +93,8 @@ async def test_scores_that_are_not_numbers_fail_one_answer(
 ) -> None:
     forward = model.runner.forward
 
-    def poisoned(step: StepInput) -> torch.Tensor:
-        scores = forward(step).clone()
+    def poisoned(step: StepInput) -> Scores:
+        scores = np.array(forward(step))
         scores[step.tokens_T[step.rows_R] == 200] = float("nan")
         return scores
 

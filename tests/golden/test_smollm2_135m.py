@@ -39,7 +39,7 @@ def log_probabilities(model: Model) -> list[torch.Tensor]:
     texts = [row["tokens"] for row in GOLDEN["texts"]]
     runner, num_blocks = model.runner, -(-max(map(len, texts)) // BLOCK_TOKENS)
     runner.allocate(num_blocks)
-    return [runner.forward(whole_prompt(tokens, range(num_blocks))).log_softmax(-1).clone() for tokens in texts]
+    return [torch.tensor(runner.forward(whole_prompt(tokens, range(num_blocks)))).log_softmax(-1) for tokens in texts]
 
 
 def test_twenty_texts_become_the_same_tokens(model: Model) -> None:

@@ -1,8 +1,9 @@
-"""The AVX-512 and AMX products on any x86-64 machine: their sources are compiled against emulated intrinsics.
+"""The AVX-512, AMX and NEON products on any x86-64 machine: their sources are compiled against emulated intrinsics.
 
-What is emulated: every intrinsic of `linear_avx512.h`, `linear_amx.h` and `quantise_avx2.h` (by SIMDe), and the tiles
-with their configuration (by `emulated/intrinsics.h`, which ends the program where the manual has a fault). Speed and
-a compiler's own mistakes are not; against the one that is known, the tile configuration is looked up in the assembly.
+What is emulated: every intrinsic of `linear_avx512.h`, `linear_amx.h`, `linear_neon.h` and the quantising beside them
+(by SIMDe), and the tiles with their configuration (by `emulated/intrinsics.h`, which ends the program where the manual
+has a fault). Speed and a compiler's own mistakes are not; against the one that is known, the tile configuration is
+looked up in the assembly. NEON as a compiler for it makes it is tested by `test_neon.py`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seatrial.kernels import cpu
+from seatrial.kernels import cpu, reference
 
 HERE = Path(__file__).parent / "emulated"
 NATIVE = Path(cpu.__file__).parent / "native"
@@ -33,17 +36,18 @@ pytestmark = [
     pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the machine is not an x86-64 one"),
 ]
 
-Product = Callable[..., np.ndarray]
+seeds = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(scope="module", params=["avx512", "amx"])
+@pytest.fixture(scope="module", params=["avx512", "amx", "neon"])
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     if not Path("/usr/include/simde/x86/avx512.h").exists():
         pytest.skip("SIMDe is not installed (Debian: libsimde-dev)")
     target = tmp_path_factory.mktemp("emulated") / f"{request.param}.so"
     flags = ["-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-DSEATRIAL_EMULATED"]
     level = [f"-DLEVEL={request.param}"] + (["-DTILES"] if request.param == "amx" else [])
-    sources = ["-include", HERE / "intrinsics.h", f"-I{NATIVE}", HERE / "products.cpp", "-o", target]
+    intrinsics = HERE / ("neon.h" if request.param == "neon" else "intrinsics.h")
+    sources = ["-include", intrinsics, f"-I{NATIVE}", HERE / "products.cpp", "-o", target]
     subprocess.run([COMPILER, *flags, *level, *sources], check=True, timeout=120)
     return ctypes.CDLL(str(target))
 
@@ -94,6 +98,40 @@ def test_quantise_gives_the_bits_of_the_portable_level(library: ctypes.CDLL) -> 
         np.testing.assert_array_equal(ours, expected)
 
 
+@settings(max_examples=15, deadline=None)
+@given(tokens=st.integers(1, 9), groups=st.integers(1, 5), exponent=st.integers(-33, 30), seed=seeds)
+def test_quantise_follows_the_definition(
+    library: ctypes.CDLL, tokens: int, groups: int, exponent: int, seed: int
+) -> None:
+    x = normal(tokens, 32 * groups, seed=seed) * np.float32(10.0) ** exponent
+    x[0, :6] = np.array([127, 0.5, 1.5, -2.5, -126.5, 63.5], np.float32) * np.abs(x).max()
+    expected = reference.quantise(torch.from_numpy(x))
+    codes, scales, sums = quantise(library, x)
+    np.testing.assert_array_equal(codes, expected.codes_GTJ.numpy())
+    np.testing.assert_array_equal(scales, expected.scales_GT.numpy())
+    np.testing.assert_array_equal(sums, scales * codes.sum(axis=2, dtype=np.int32).astype(np.float32))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@settings(max_examples=10, deadline=None)
+@given(
+    rows=st.integers(1, 50), groups=st.integers(1, 9), tokens=st.integers(1, 104), size=st.floats(1e-3, 1e3), seed=seeds
+)
+def test_a_product_is_what_its_codes_say(
+    library: ctypes.CDLL, format: str, rows: int, groups: int, tokens: int, size: float, seed: int
+) -> None:
+    """Each sum is off by a few roundings of its largest terms, here 4e-7 of the sum of magnitudes."""
+    weight = cpu.pack([("F32", normal(rows, 32 * groups, seed=seed))], 32 * groups, format)
+    x = normal(tokens, 32 * groups, seed=seed + 1) * np.float32(size)
+    matrix, inputs = cpu.dequantise(weight).astype(np.float64), x.astype(np.float64)
+    if format != "bf16":
+        codes, scales, _ = cpu.quantise("generic", x)
+        inputs = (codes * scales[..., None].astype(np.float64)).transpose(1, 0, 2).reshape(x.shape)
+    bound = 4e-7 * (np.abs(inputs) @ (np.abs(matrix) + np.abs(matrix).max(axis=1, keepdims=True)).T) + 1e-30
+    off = np.abs(matmul(library, weight, x)[:, :rows] - inputs @ matrix.T)
+    assert (off <= bound).all(), (off / bound).max()
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(("tokens", "rows", "columns"), [(1, 5, 32), (3, 37, 96), (16, 16, 64), (70, 33, 1120)])
 def test_a_product_agrees_with_the_portable_level(
@@ -137,6 +175,21 @@ def test_a_token_has_the_same_bits_in_any_batch(library: ctypes.CDLL, format: st
     for size in (1, 2, 4, 7, 15, 16, 17, 31, 40, 65):
         parts = [matmul(library, weight, np.ascontiguousarray(x[at : at + size])) for at in range(0, len(x), size)]
         np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@settings(max_examples=8, deadline=None)
+@given(tokens=st.integers(2, 192), rows=st.integers(1, 40), groups=st.integers(1, 4), seed=seeds, data=st.data())
+def test_a_token_has_the_same_bits_in_any_part_of_any_batch(
+    library: ctypes.CDLL, format: str, tokens: int, rows: int, groups: int, seed: int, data: st.DataObject
+) -> None:
+    weight = cpu.pack([("F32", normal(rows, 32 * groups, seed=seed))], 32 * groups, format)
+    x = normal(tokens, 32 * groups, seed=seed + 1)
+    together = matmul(library, weight, x)
+    first = data.draw(st.integers(0, tokens - 1), label="first")
+    last = data.draw(st.integers(first + 1, tokens), label="last")
+    np.testing.assert_array_equal(matmul(library, weight, x[first:last].copy()), together[first:last])
+    np.testing.assert_array_equal(matmul(library, weight, x[first : first + 1].copy()), together[first : first + 1])
 
 
 @pytest.mark.parametrize("format", FORMATS)

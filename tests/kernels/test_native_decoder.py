@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from seatrial.errors import UsageError
 from seatrial.kernels import cpu, reference
 from seatrial.models.config import ModelConfig
-from seatrial.models.rope import inverse_frequencies
-from seatrial.models.smollm import Decoder, DecoderWeights, LayerWeights, expected_shapes
+from seatrial.models.frequencies import inverse_frequencies
+from seatrial.models.smollm import Decoder, DecoderWeights, LayerWeights
+from seatrial.models.tensors import expected_shapes
 
 pytestmark = pytest.mark.skipif(cpu.why_absent() is not None, reason="the native kernels are not built")
 LLAMA = ModelConfig(
@@ -82,7 +83,7 @@ class RandomModel:
             layers=layers,
             norm=self.numbers["model.norm.weight"],
             output=embedding if self.config.tied_embeddings else self.packed("lm_head.weight"),
-            frequencies=inverse_frequencies(self.config).numpy(),
+            frequencies=inverse_frequencies(self.config),
             rope_scale=1.0,
             threads=threads,
             level=level,

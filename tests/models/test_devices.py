@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from seatrial.errors import NotRunnable, UnknownName
-from seatrial.models import devices
-from seatrial.models.devices import choose_device, choose_dtype, free_bytes
+from seatrial.models import devices, plain_dtype
+from seatrial.models.devices import Device, choose_device, free_bytes
+from seatrial.models.plain_dtype import choose_dtype
 from seatrial.models.projection import Projection
 
-CPU = torch.device("cpu")
+CPU: Device = "cpu"
 
 
 def test_names() -> None:
@@ -43,8 +44,8 @@ def test_auto_follows_the_cpu(monkeypatch: pytest.MonkeyPatch, multiplies: bool,
 
 
 def test_auto_halves_what_would_not_fit_and_refuses_what_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_multiplies_bfloat16", lambda: False)
-    monkeypatch.setattr(devices, "free_bytes", lambda device: 7_000_000_000)
+    monkeypatch.setattr(plain_dtype, "_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(plain_dtype, "free_bytes", lambda device: 7_000_000_000)
     assert choose_dtype("auto", CPU, 1_000_000_000, "x") == torch.float32
     assert choose_dtype("auto", CPU, 3_000_000_000, "x") == torch.bfloat16
     with pytest.raises(NotRunnable, match=r"`smollm3-3b` take 12.0 GB as float32; 7.0 GB are free on cpu"):

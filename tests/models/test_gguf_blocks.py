@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 from seatrial.errors import UnknownName
 from seatrial.models.checkpoint import open_checkpoint
 from seatrial.models.precision import Matrix, choose_format, choose_formats, dtype_by_name, matrices, packed_bytes
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.weights.blocks import Blocks, convert
 from seatrial.models.weights.dequantise import dequantise
 from seatrial.models.weights.gguf import GGUFTensors
@@ -27,8 +27,8 @@ from seatrial.models.weights.packed import stored_kinds
 
 def numbers(blocks: Blocks) -> torch.Tensor:
     """[rows, columns], by the plain path."""
-    raw = torch.from_numpy(np.array(blocks.raw))
-    return dequantise(raw.flatten(), blocks.kind).view(raw.shape[0], -1)
+    flat = dequantise(np.ascontiguousarray(blocks.raw).reshape(-1), blocks.kind)
+    return torch.from_numpy(flat).view(blocks.raw.shape[0], -1)
 
 
 def gguf_tensors(path: Path) -> GGUFTensors:

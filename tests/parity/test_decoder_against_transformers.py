@@ -12,7 +12,7 @@ import transformers
 from seatrial.engine.runner import BLOCK_TOKENS, StepInput
 from seatrial.engine.torch_runner import TorchRunner
 from seatrial.models.config import config_from_hf
-from seatrial.models.rope import inverse_frequencies
+from seatrial.models.frequencies import inverse_frequencies
 from seatrial.models.smollm import Decoder, decoder_weights
 
 TOLERANCE = 1e-4
@@ -85,7 +85,7 @@ class Paged:
             tables_SB=self.tables[[span.sequence for span, _ in parts]],
             rows_R=np.arange(sum(lengths), dtype=np.int32),
         )
-        return list(self.runner.forward(step).split(lengths))
+        return list(torch.tensor(self.runner.forward(step)).split(lengths))
 
 
 def texts(*lengths: int) -> list[torch.Tensor]:
@@ -162,7 +162,8 @@ def test_a_prefix_in_shared_blocks_equals_recomputed(pair: tuple[Any, Decoder]) 
 def test_rotary_frequencies_are_those_of_transformers(variant: str) -> None:
     reference, decoder = build(variant)
     rotary = reference.model.rotary_emb
-    torch.testing.assert_close(inverse_frequencies(decoder.config), rotary.inv_freq, rtol=1e-6, atol=0)
+    found = torch.from_numpy(inverse_frequencies(decoder.config))
+    torch.testing.assert_close(found, rotary.inv_freq, rtol=1e-6, atol=0)
     assert decoder.rotary.scale == pytest.approx(rotary.attention_scaling)
 
 

@@ -36,8 +36,9 @@ from seatrial.errors import ContextTooLong, NotRunnable, ProviderError, Provider
 from seatrial.models.chat_template import ChatTemplate
 from seatrial.models.checkpoint import Checkpoint, SamplingDefaults
 from seatrial.models.config import config_from_hf
-from seatrial.models.smollm import Decoder, decoder_weights, expected_shapes
+from seatrial.models.smollm import Decoder, decoder_weights
 from seatrial.models.store import ModelStore
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.tokenizer import tokenizer_from_gguf
 from seatrial.providers.base import Provider
 from seatrial.providers.local import LocalProvider, load_local

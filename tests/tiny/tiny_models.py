@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from seatrial.models.config import config_from_hf
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.weights.gguf import gguf_name
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

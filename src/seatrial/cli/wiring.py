@@ -175,31 +175,35 @@ def bench_model(
     model with random weights, stored as `q4_0`, `q4_1`, `q8_0` or `f32`. Raises UnknownName, NotRunnable,
     CheckpointError, ContextTooLong.
     """
-    is_random = model.startswith("random:")
-    source = None if is_random else _weights_of(settings, model)
+    source = None if model.startswith("random:") else _weights_of(settings, model)
 
     from seatrial.engine.bench import bench
     from seatrial.engine.bench_report import Circumstances
-    from seatrial.engine.model import Model
-    from seatrial.engine.random_model import random_model
+    from seatrial.engine.random_model import random_checkpoint
+    from seatrial.models.checkpoint import Checkpoint, open_checkpoint
     from seatrial.trial.environment import read_environment
 
     machine = read_environment(now)
     threads = threads or machine.num_cpus
 
-    def open_model() -> Model:
-        if source is None:
-            name, _, stored = model.removeprefix("random:").partition("@")
-            kind = stored.upper() or None
-            return random_model(
-                name, dtype=dtype, stored=kind, device=device, threads=threads, level=level, seed=ask.seed
-            )
-        opened = Model.from_pretrained(source, dtype=dtype, device=device, threads=threads, level=level, now=now)
-        opened.name = model
-        return opened
+    def open_it() -> Checkpoint:
+        if source is not None:
+            return open_checkpoint(source, now=now)
+        shape, _, stored = model.removeprefix("random:").partition("@")
+        return random_checkpoint(shape, dtype=dtype, stored=stored.upper() or None, seed=ask.seed)
 
     circumstances = Circumstances(dtype, threads, machine.cpu, machine.versions, now().isoformat(timespec="seconds"))
-    return bench(open_model, ask, circumstances, is_random=is_random, clock=time.perf_counter, on_stage=on_stage)
+    return bench(
+        open_it,
+        ask,
+        circumstances,
+        name=model,
+        device=device,
+        level=level,
+        is_random=source is None,
+        clock=time.perf_counter,
+        on_stage=on_stage,
+    )
 
 
 def _weights_of(settings: Settings, model: str) -> Path:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from seatrial.engine.grammar import Matcher
 from seatrial.engine.request import Finish, Gain, SamplingParams, Sequence
+from seatrial.engine.runner import Scores
 from seatrial.engine.sampler import Choice, Chooser, choose_each
 from seatrial.engine.speculation import Drafter, accept
 from seatrial.models.detokenizer import Detokenizer
@@ -46,7 +46,7 @@ class Answer:
             guesses = self.drafter.propose(sequence.tokens)[:cheap]
         sequence.draft = guesses[:room]
 
-    def choose(self, draft: list[int], logits_RV: torch.Tensor, first_mask: NDArray[np.int32] | None) -> list[Choice]:
+    def choose(self, draft: list[int], logits_RV: Scores, first_mask: NDArray[np.int32] | None) -> list[Choice]:
         """Choices one after another, each with the state that the one before leaves; ends where a guess fails.
 
         Where the grammar is complete the answer is: no stop token is waited for.

@@ -1,9 +1,9 @@
 """How fast a model runs here: load, prefill, decode, first token, memory, beside what the machine could do.
 
-In: how to open the model, `BenchSettings`, a clock. Out: a `BenchReport`. Prompts are random tokens that share nothing
-with one another, answers are greedy and go on whatever comes, and speculation is off, so that a figure says what the
-passes of the model take; copying, on the model's own words, shows what speculation adds. Each thing is done once
-untimed, then `repeats` times.
+In: how to open the checkpoint, `BenchSettings`, a clock. Out: a `BenchReport`. Prompts are random tokens that share
+nothing with one another, answers are greedy and go on whatever comes, and speculation is off, so that a figure says
+what the passes of the model take; copying, on the model's own words, shows what speculation adds. Each thing is done
+once untimed, then `repeats` times.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from seatrial.chat import message
 from seatrial.engine.bench_report import (
@@ -27,10 +26,11 @@ from seatrial.engine.bench_report import (
     Prefill,
     Spread,
 )
+from seatrial.engine.bench_room import check_before_loading, check_cache_fits, what_is_left_out
 from seatrial.engine.loop import Engine, EngineLimits
-from seatrial.engine.machine_limits import measure_limits
 from seatrial.engine.model import Model
 from seatrial.engine.native_runner import NativeRunner
+from seatrial.engine.opening import open_runner
 from seatrial.engine.pass_costs import (
     formats_of,
     model_bytes,
@@ -39,11 +39,10 @@ from seatrial.engine.pass_costs import (
     runner_name,
     step_bytes,
 )
-from seatrial.engine.runner import BLOCK_TOKENS
-from seatrial.engine.timing import AHEAD_TOKENS, Clock, EngineTimer
-from seatrial.errors import ContextTooLong, NotRunnable
+from seatrial.engine.timing import Clock, EngineTimer
+from seatrial.models.checkpoint import Checkpoint
 from seatrial.models.config import ModelConfig
-from seatrial.models.devices import free_bytes
+from seatrial.models.devices import choose_device, free_bytes
 
 COPIED_TOKENS = 160
 COPIED = """The harbour master keeps three books. The first lists every ship that came in, with its captain, its cargo \
@@ -53,7 +52,6 @@ On quiet evenings she reads the third book aloud to the lighthouse keeper, who r
 nights and never once looks at his own notes. When the new bridge was opened, a clerk from the city proposed to put \
 all three books into one table with a column for the outcome. She thanked him, poured him a glass of plum brandy, and \
 went on writing in three books."""
-_SHARE_OF_FREE = 0.9
 
 
 class _Measured(NamedTuple):
@@ -68,35 +66,39 @@ class _Measured(NamedTuple):
 
 
 def bench(
-    open_model: Callable[[], Model],
+    open_checkpoint: Callable[[], Checkpoint],
     ask: BenchSettings,
     circumstances: Circumstances,
     *,
+    name: str,
+    device: str,
+    level: str | None,
     is_random: bool,
     clock: Clock,
     on_stage: Callable[[str], None],
 ) -> BenchReport:
     """Open the model, measure everything that `ask` names, close it.
 
-    `open_model` opens it as `circumstances` say; `is_random` says that its weights are made up. `clock` gives seconds.
-    `on_stage` hears what is being measured. Raises ContextTooLong, NotRunnable (memory), and what `open_model` raises.
+    `open_checkpoint` reads no weights; `is_random` says that they are made up. `name` is what messages call the model,
+    `device` and `level` are as for `open_runner`. `clock` gives seconds, `on_stage` hears what is being measured.
+
+    Raises ContextTooLong or NotRunnable (memory) before weights are loaded, and what opening raises.
     """
-    torch.set_num_threads(circumstances.threads)
-    on_stage("loading the model")
     start = clock()
-    model = open_model()
+    model = _load(open_checkpoint, ask, circumstances, name, device, level, on_stage)
     load_s = clock() - start
     copied = [] if is_random else _copy_prompt(model)
-    left_out = _left_out(ask, model.config.context_length, copied)
+    num_copied, context = len(copied) + COPIED_TOKENS if copied else 0, model.config.context_length
+    left_out = what_is_left_out(ask, context, is_random=is_random, num_copied=num_copied)
     if "speculation" in left_out:
-        copied = []
-    engine = _open_engine(model, ask, copied)
+        copied, num_copied = [], 0
+    engine = _open_engine(model, ask, num_copied)
     try:
         found = _measure(model, engine, ask, circumstances, copied, clock, on_stage)
     finally:
         engine.close()
     return BenchReport(
-        model=model.name,
+        model=name,
         runner=runner_name(model.runner),
         circumstances=circumstances,
         settings=ask,
@@ -113,18 +115,30 @@ def bench(
     )
 
 
-def _left_out(ask: BenchSettings, context: int, copied: list[int]) -> dict[str, str]:
-    """What cannot be measured, with the reason."""
-    reasons = {}
-    if not copied:
-        reasons["load"] = "random weights are made, not read"
-        reasons["speculation"] = "they copy nothing"
-    if ask.prefix + ask.own >= context:
-        needed = ask.prefix + ask.own + 1
-        reasons["cached prefix"] = f"{needed:,} tokens do not fit a context of {context:,}"
-    if len(copied) + COPIED_TOKENS > context:
-        reasons["speculation"] = f"{len(copied) + COPIED_TOKENS:,} tokens do not fit a context of {context:,}"
-    return reasons
+def _load(
+    open_checkpoint: Callable[[], Checkpoint],
+    ask: BenchSettings,
+    circumstances: Circumstances,
+    name: str,
+    device: str,
+    level: str | None,
+    on_stage: Callable[[str], None],
+) -> Model:
+    on_stage("opening the model")
+    checkpoint, dtype = open_checkpoint(), circumstances.dtype
+    check_before_loading(ask, checkpoint, dtype=dtype, device=choose_device(device), model=name)
+    on_stage("loading the model")
+    runner = open_runner(
+        checkpoint,
+        name=name,
+        dtype=dtype,
+        device=device,
+        threads=circumstances.threads,
+        level=level,
+        max_sequences=max(ask.batches),
+        context=ask.prompt + ask.generate,
+    )
+    return Model(name, checkpoint, runner)
 
 
 def _measure(
@@ -172,30 +186,17 @@ def _copy_prompt(model: Model) -> list[int]:
     return model.prompt_ids([message("user", asked)], thinking=False)
 
 
-def _open_engine(model: Model, ask: BenchSettings, copied: list[int]) -> Engine:
+def _open_engine(model: Model, ask: BenchSettings, num_copied: int) -> Engine:
     """An engine whose cache is as large as the largest measurement needs."""
-    context, longest = model.config.context_length, ask.prompt + ask.generate
-    if longest > context:
-        raise ContextTooLong(
-            f"A prompt of {ask.prompt:,} tokens and an answer of {ask.generate:,} are {longest:,}; "
-            f"`{model.name}` takes {context:,}. Lower `--prompt` or `--generate`."
-        )
-    most = max(ask.batches)
-    together = most * (_blocks(longest + AHEAD_TOKENS) + 2)
-    shared = _blocks(ask.prefix + ask.own) + 4 * (_blocks(ask.own) + 1) if ask.prefix + ask.own < context else 0
-    num_blocks = max(together, shared, _blocks(len(copied) + COPIED_TOKENS) + 2)
-    needed, free = num_blocks * model.runner.block_bytes, free_bytes(model.runner.device)
-    if free is not None and needed > free * _SHARE_OF_FREE:
-        raise NotRunnable(
-            f"A cache for {most} answers of {longest:,} tokens at once takes {needed / 1e9:.1f} GB; "
-            f"{free / 1e9:.1f} GB are free.",
-            "Lower `--batch`, `--prompt` or `--generate`.",
-        )
-    limits = EngineLimits(num_blocks=num_blocks, context_length=context, max_sequences=most)
-    return Engine(model.runner, model.tokenizer, model.config.stop_ids, limits, name=model.name)
+    context, runner = model.config.context_length, model.runner
+    num_blocks = check_cache_fits(ask, context, runner.block_bytes, free_bytes(runner.device), num_copied=num_copied)
+    limits = EngineLimits(num_blocks=num_blocks, context_length=context, max_sequences=max(ask.batches))
+    return Engine(runner, model.tokenizer, model.config.stop_ids, limits, name=model.name)
 
 
 def _limits(model: Model, circumstances: Circumstances, clock: Clock) -> Limits:
+    from seatrial.engine.machine_limits import measure_limits  # brings PyTorch, which the engine may do without
+
     runner = model.runner
     level = runner.level if isinstance(runner, NativeRunner) else None
     formats = tuple(dict.fromkeys(formats_of(model, circumstances.dtype).values())) if level else ()
@@ -267,7 +268,3 @@ def _decode(batch: int, rates: list[float], ask: BenchSettings, model: Model, dt
     read_bytes = step_bytes(model, dtype, batch, ask.prompt + ask.generate / 2)
     share = tokens_per_s.median / batch * read_bytes / limits.read_bytes_per_s
     return Decode(batch, tokens_per_s, read_bytes, share)
-
-
-def _blocks(num_tokens: int) -> int:
-    return -(-num_tokens // BLOCK_TOKENS)

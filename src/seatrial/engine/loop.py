@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from seatrial.engine.answer import Answer
 from seatrial.engine.blocks import BlockPool
 from seatrial.engine.grammar import GrammarCompiler, Matcher
 from seatrial.engine.request import Constraint, Gain, SamplingParams, Sequence
-from seatrial.engine.runner import BLOCK_TOKENS, Runner, StepInput
+from seatrial.engine.runner import BLOCK_TOKENS, Runner, Scores, StepInput
 from seatrial.engine.sampler import Choice, Chooser, choose_each
 from seatrial.engine.scheduler import Chunk, Scheduler
 from seatrial.engine.speculation import Drafter, accept
@@ -202,7 +201,7 @@ class Engine:
             'Shorten it or pass `truncate="left"`.'
         )
 
-    def _best(self, chunks: tuple[Chunk, ...], logits_RV: torch.Tensor) -> dict[int, list[Choice]]:
+    def _best(self, chunks: tuple[Chunk, ...], logits_RV: Scores) -> dict[int, list[Choice]]:
         """The choices of all answers that only want the best token, by key, in one go."""
         rows: list[int] = []
         owners: list[Chunk] = []
@@ -229,7 +228,7 @@ class Engine:
         self,
         answer: Answer,
         chunk: Chunk,
-        logits_RV: torch.Tensor,
+        logits_RV: Scores,
         best: dict[int, list[Choice]],
         mask: Future[NDArray[np.int32]] | None,
     ) -> list[Gain]:

@@ -16,6 +16,7 @@ import torch
 from seatrial.engine.bench_report import Limits
 from seatrial.engine.timing import Clock
 from seatrial.kernels import cpu
+from seatrial.models.devices import Device
 from seatrial.models.precision import Format
 
 _LONGEST_S = 0.5
@@ -26,19 +27,20 @@ _TOKENS, _ROWS, _COLUMNS = 256, 512, 1024
 
 
 def measure_limits(
-    device: torch.device, *, level: str | None, formats: tuple[Format, ...], threads: int, clock: Clock
+    device: Device, *, level: str | None, formats: tuple[Format, ...], threads: int, clock: Clock
 ) -> Limits:
     """Measure for about a second.
 
     `level` is None where the plain path computes; `formats` are those of the model's matrices.
     """
+    torch.set_num_threads(threads)
     rates = {f"torch {_name(dtype)}": _torch_rate(dtype, device, clock) for dtype in _dtypes(device)}
     if level is not None:
         rates |= {f"{level} {kind}": _native_rate(level, kind, threads, clock) for kind in formats}
     return Limits(_read_rate(device, level, threads, clock), rates)
 
 
-def _read_rate(device: torch.device, level: str | None, threads: int, clock: Clock) -> float:
+def _read_rate(device: Device, level: str | None, threads: int, clock: Clock) -> float:
     """Bytes a second: the kernels' own measure, or a sum over a large tensor."""
     if level is not None:
         return cpu.read_bandwidth(threads)
@@ -46,8 +48,8 @@ def _read_rate(device: torch.device, level: str | None, threads: int, clock: Clo
     return _READ_BYTES / _fastest(lambda: values.sum().item(), clock)
 
 
-def _torch_rate(dtype: torch.dtype, device: torch.device, clock: Clock) -> float:
-    size = _TORCH_SIZES[dtype] * (4 if device.type == "cuda" else 1)
+def _torch_rate(dtype: torch.dtype, device: Device, clock: Clock) -> float:
+    size = _TORCH_SIZES[dtype] * (4 if device == "cuda" else 1)
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return 2 * size**3 / _fastest(lambda: (left @ right)[0, 0].item(), clock)
 
@@ -80,8 +82,8 @@ def _fastest(work: Callable[[], object], clock: Clock) -> float:
     return best
 
 
-def _dtypes(device: torch.device) -> tuple[torch.dtype, ...]:
-    return (torch.float32, torch.float16) if device.type == "mps" else (torch.float32, torch.bfloat16)
+def _dtypes(device: Device) -> tuple[torch.dtype, ...]:
+    return (torch.float32, torch.float16) if device == "mps" else (torch.float32, torch.bfloat16)
 
 
 def _name(dtype: torch.dtype) -> str:

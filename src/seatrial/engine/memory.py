@@ -19,8 +19,11 @@ CacheFormat = Literal["bf16", "int8"]
 
 # What each sequence is given room for where that is more than one whole context: most answers stay below it.
 _MODERATE_TOKENS = 2048
+# What a sequence is given at most where nobody asked for more: a file's word alone takes no more memory than this.
+_LONGEST_UNASKED = 1 << 17
 # The share of free memory that a cache takes of its own accord, and the one it may take for a single context.
 _COMFORTABLE, _UTMOST = 0.5, 0.9
+_SHORT_DTYPES = ("f32", "bf16", "f16", "int8", "int4")
 _NARROWER = {"auto": ("int8", "int4"), "bfloat16": ("int8", "int4"), "int8": ("int4",), "int4": ()}
 
 
@@ -68,7 +71,7 @@ def plan_memory(
     left = None if free_bytes is None else free_bytes - taken
     block_bytes = kv_block_bytes(config, cache)
     longest = usual_context(config, block_bytes, left) if context is None else context
-    num_blocks = plan_cache(config, block_bytes, left, max_sequences=max_sequences, context=longest)
+    num_blocks = plan_cache(config, block_bytes, left, max_sequences=max_sequences, context=longest, model=model)
     return MemoryNeed(taken, num_blocks, block_bytes)
 
 
@@ -83,11 +86,23 @@ def check_weights_fit(
     fitting = next((name for name, size in sizes.items() if size <= free_bytes), None)
     way_out = "Free memory, or take a smaller model."
     if fitting is not None:
-        way_out = f"As `{fitting}` they take {_size(sizes[fitting])}: ask for `{model}@{fitting}`."
+        way_out = f"As `{fitting}` they take {_size(sizes[fitting])}: ask for `{_asked_as(model, fitting)}`."
     stored = "stored" if dtype == "auto" else f"`{dtype}`"
     raise NotRunnable(
         f"The weights of `{model}` take {_size(needed)} as {stored}; {_size(free_bytes)} are free.", way_out
     )
+
+
+def out_of_memory(error: Exception, *, model: str, dtype: str, free_bytes: int | None) -> NotRunnable | None:
+    """What to raise for an `error` of loading as `dtype` that says memory ran out after all; None for any other."""
+    words = str(error).lower()
+    if not isinstance(error, MemoryError) and "memory" not in words and "new thread" not in words:
+        return None
+    free = "" if free_bytes is None else f"; {_size(free_bytes)} are free"
+    way_out = "Free memory, or take a smaller model."
+    if dtype != "int4":
+        way_out = f"Free memory, take a smaller model, or ask for `{_asked_as(model, 'int4')}`."
+    return NotRunnable(f"Memory ran out while `{model}` was loaded{free}.", way_out)
 
 
 def weights_bytes(config: ModelConfig, formats: Mapping[str, Format]) -> int:
@@ -113,21 +128,38 @@ def context_bytes(config: ModelConfig, cache: CacheFormat, num_tokens: int) -> i
 def usual_context(config: ModelConfig, block_bytes: int, free_bytes: int | None) -> int:
     """The longest sequence where nobody asked for one, in tokens: the model's own, or what half of `free_bytes` holds.
 
-    At least 2,048 tokens (or the model's own), so that too little memory is an error and not a useless model.
+    At most 131,072 tokens; at least 2,048 (or the model's own), so that too little memory is an error and not a
+    useless model.
     """
+    longest = min(config.context_length, _LONGEST_UNASKED)
     if free_bytes is None:
-        return config.context_length
+        return longest
     holds = int(free_bytes * _COMFORTABLE) // block_bytes * BLOCK_TOKENS
-    return min(config.context_length, max(holds, _MODERATE_TOKENS))
+    return min(longest, max(holds, _MODERATE_TOKENS))
+
+
+def check_context(config: ModelConfig, context: int | None, *, model: str) -> None:
+    """Raises UsageError for a context (tokens) that was asked for and that the model does not take."""
+    if context is not None and not 1 <= context <= config.context_length:
+        raise UsageError(
+            f"A context of {context:,} tokens was asked for; `{model}` takes from 1 to {config.context_length:,}."
+        )
 
 
 def plan_cache(
-    config: ModelConfig, block_bytes: int, free_bytes: int | None, *, max_sequences: int, context: int | None = None
+    config: ModelConfig,
+    block_bytes: int,
+    free_bytes: int | None,
+    *,
+    max_sequences: int,
+    context: int | None = None,
+    model: str | None = None,
 ) -> int:
     """How many blocks to take: for one whole context, or 2,048 tokens for each sequence if that is more.
 
-    `context` is the longest sequence, in tokens; None stands for the model's own. Beyond one context no more than half
-    of `free_bytes` is taken. Raises NotRunnable, naming the context that fits, where one takes over nine tenths.
+    `context` is the longest sequence, in tokens; None stands for the model's own. Messages name `model`. Beyond one
+    context no more than half of `free_bytes` is taken. Raises NotRunnable, naming the context that fits, where one
+    takes over nine tenths.
     """
     longest = config.context_length if context is None else context
     for name, value in (("context", longest), ("max_sequences", max_sequences)):
@@ -139,8 +171,9 @@ def plan_cache(
         return wanted
     most = max(0, int(free_bytes * _UTMOST)) // block_bytes
     if needed > most:
+        what = "A context" if model is None else f"`{model}`: a context"
         raise NotRunnable(
-            f"A context of {longest:,} tokens takes {_size(needed * block_bytes)} of KV cache; "
+            f"{what} of {longest:,} tokens takes {_size(needed * block_bytes)} of KV cache; "
             f"{_size(free_bytes)} are free.",
             _shorter(config, block_bytes, most),
         )
@@ -155,6 +188,15 @@ def _shorter(config: ModelConfig, block_bytes: int, most: int) -> str:
     if small_bytes < block_bytes:
         fits += f", or {most * block_bytes // small_bytes * BLOCK_TOKENS:,} in an INT8 cache"
     return f"{fits}."
+
+
+def _asked_as(model: str, dtype: str) -> str:
+    """The model in another dtype, as a candidate is written: `x` is `x@int8`, `x@bf16,seed=1` is `x@seed=1,int8`."""
+    name, at, settings = model.rpartition("@")
+    if not at:
+        return f"{model}@{dtype}"
+    kept = [part for part in settings.split(",") if part not in _SHORT_DTYPES and not part.startswith("dtype=")]
+    return f"{name}@{','.join([*kept, dtype])}"
 
 
 def _blocks(num_tokens: int) -> int:

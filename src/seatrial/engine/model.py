@@ -14,7 +14,7 @@ from typing import Literal
 
 from seatrial.chat import Message
 from seatrial.engine.loop import Engine, EngineLimits
-from seatrial.engine.memory import plan_cache, usual_context
+from seatrial.engine.memory import check_context, out_of_memory, plan_cache, usual_context
 from seatrial.engine.opening import open_runner
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.engine.runner import Runner
@@ -87,22 +87,30 @@ class Model:
         are answered at once. `name` is what messages call the model. `now` is the clock a chat template may ask for
         today's date.
 
-        Raises NotRunnable (not pulled, or too large for this machine), CheckpointError, UnsupportedModel, UnknownName.
+        Raises NotRunnable (not pulled, or too large for this machine), CheckpointError, UnsupportedModel, UnknownName,
+        UsageError (a context that the model does not take).
         """
-        store = store or ModelStore()
         name = name or str(id_or_path)
-        checkpoint = open_checkpoint(store.resolve(id_or_path, revision=revision), now=now)
-        runner = open_runner(
-            checkpoint,
-            name=name,
-            dtype=dtype,
-            device=device,
-            threads=threads,
-            level=level,
-            cache=cache,
-            max_sequences=max_sequences,
-            context=context_length,
-        )
+        path = (store or ModelStore()).resolve(id_or_path, revision=revision)
+        try:
+            checkpoint = open_checkpoint(path, now=now)
+            check_context(checkpoint.config, context_length, model=name)
+            runner = open_runner(
+                checkpoint,
+                name=name,
+                dtype=dtype,
+                device=device,
+                threads=threads,
+                level=level,
+                cache=cache,
+                max_sequences=max_sequences,
+                context=context_length,
+            )
+        except (MemoryError, RuntimeError, OSError) as error:
+            refusal = out_of_memory(error, model=name, dtype=dtype, free_bytes=free_bytes("cpu"))
+            if refusal is None:
+                raise
+            raise refusal from error
         return cls(
             name,
             checkpoint,
@@ -135,7 +143,9 @@ class Model:
         if self._engine is None:
             block_bytes, free = self.runner.block_bytes, free_bytes(self.runner.device)
             context = self._context_length or usual_context(self.config, block_bytes, free)
-            num_blocks = plan_cache(self.config, block_bytes, free, max_sequences=self._max_sequences, context=context)
+            num_blocks = plan_cache(
+                self.config, block_bytes, free, max_sequences=self._max_sequences, context=context, model=self.name
+            )
             limits = EngineLimits(
                 num_blocks=num_blocks,
                 context_length=context,

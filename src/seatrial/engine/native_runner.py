@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from seatrial.engine.memory import CacheFormat, kv_block_bytes, plan_memory
 from seatrial.engine.runner import BLOCK_TOKENS, StepInput
@@ -15,9 +16,9 @@ from seatrial.errors import NotRunnable, UnknownName, UsageError
 from seatrial.kernels import cpu
 from seatrial.models.checkpoint import Checkpoint
 from seatrial.models.config import ModelConfig
-from seatrial.models.devices import free_bytes
+from seatrial.models.devices import Device, free_bytes
+from seatrial.models.frequencies import inverse_frequencies
 from seatrial.models.precision import GROUP, NATIVE_DTYPES, choose_formats, dtype_by_name, matrices
-from seatrial.models.rope import inverse_frequencies
 from seatrial.models.weights.packed import pack_weights, stored_kinds
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class NativeRunner:
 
     def __init__(self, config: ModelConfig, decoder: cpu.Decoder, *, cache: CacheFormat) -> None:
         self.config, self.cache, self.level, self.threads = config, cache, decoder.level, decoder.threads
-        self.device = torch.device("cpu")
+        self.device: Device = "cpu"
         self._decoder = decoder
 
     @property
@@ -57,11 +58,9 @@ class NativeRunner:
                 "Ask for a shorter context or fewer requests at once.",
             ) from error
 
-    def forward(self, step: StepInput) -> torch.Tensor:
+    def forward(self, step: StepInput) -> NDArray[np.float32]:
         """See `Runner`. The scores are the kernels' own memory, not copied."""
-        return torch.from_numpy(
-            self._decoder.forward(step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R)
-        )
+        return self._decoder.forward(step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R)
 
     def close(self) -> None:
         """See `Runner`."""
@@ -99,7 +98,7 @@ def open_native(
         kinds,
         dtype=dtype,
         cache=cache,
-        free_bytes=free_bytes(torch.device("cpu")),
+        free_bytes=free_bytes("cpu"),
         max_sequences=max_sequences,
         context=context,
         model=model,
@@ -113,7 +112,7 @@ def open_native(
         layers=weights.layers,
         norm=weights.norm_D,
         output=weights.output,
-        frequencies=inverse_frequencies(config).numpy(),
+        frequencies=inverse_frequencies(config),
         rope_scale=config.yarn.attention_factor if config.yarn else 1.0,
         threads=threads,
         level=level,

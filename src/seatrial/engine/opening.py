@@ -8,20 +8,15 @@ kernels a GGUF file runs in the precision it is stored in and safetensors in bfl
 from __future__ import annotations
 
 import logging
-import math
 import os
 from typing import Literal
 
-import torch
-
 from seatrial.engine.native_runner import open_native, why_not_native
 from seatrial.engine.runner import Runner
-from seatrial.engine.torch_runner import TorchRunner
 from seatrial.errors import NotRunnable
 from seatrial.models.checkpoint import Checkpoint
-from seatrial.models.devices import choose_device, choose_dtype
+from seatrial.models.devices import choose_device
 from seatrial.models.precision import dtype_by_name
-from seatrial.models.smollm import Decoder, decoder_weights, expected_shapes
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +43,7 @@ def open_runner(
     Raises NotRunnable (memory, or a precision that cannot be had here), UnknownName, CheckpointError.
     """
     asked, chosen_device = dtype_by_name(dtype), choose_device(device)
-    unfit = why_not_native(checkpoint.config, asked) if chosen_device.type == "cpu" else "it runs on a GPU"
+    unfit = why_not_native(checkpoint.config, asked) if chosen_device == "cpu" else "it runs on a GPU"
     if unfit is None:
         return open_native(
             checkpoint,
@@ -70,14 +65,9 @@ def open_runner(
         raise NotRunnable(f"`{name}` cannot run with {wanted} here: {unfit}.", 'Use dtype "auto".')
     if asked == "auto":
         _log.info("%s runs in plain PyTorch: %s", name, unfit)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    config = checkpoint.config
-    num_weights = sum(math.prod(shape) for shape in expected_shapes(config).values())
-    chosen_dtype = choose_dtype(asked, chosen_device, num_weights, name)
-    return TorchRunner(
-        Decoder(config, decoder_weights(config, checkpoint.tensors, dtype=chosen_dtype, device=chosen_device))
-    )
+    from seatrial.engine.torch_runner import open_plain
+
+    return open_plain(checkpoint, name=name, dtype=asked, device=chosen_device, threads=threads)
 
 
 def usable_cores() -> int:

@@ -8,24 +8,26 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seatrial.engine.memory import weights_bytes
 from seatrial.engine.model import Model
 from seatrial.engine.native_runner import NativeRunner
 from seatrial.engine.runner import BLOCK_TOKENS, Runner
-from seatrial.engine.torch_runner import TorchRunner
 from seatrial.models.config import ModelConfig
 from seatrial.models.precision import Format, choose_formats, dtype_by_name, matrices, packed_bytes
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.weights.packed import stored_kinds
+
+if TYPE_CHECKING:
+    import torch
 
 
 def runner_name(runner: Runner) -> str:
     """What computes: the level of the native kernels, or PyTorch with its device and number format."""
     if isinstance(runner, NativeRunner):
         return runner.level
-    assert isinstance(runner, TorchRunner)
-    return f"torch {runner.device.type} {str(runner.decoder.dtype).removeprefix('torch.')}"
+    return f"torch {runner.device} {str(_plain_dtype(runner)).removeprefix('torch.')}"
 
 
 def prefill_operations(config: ModelConfig, num_tokens: int) -> float:
@@ -53,10 +55,10 @@ def step_bytes(model: Model, dtype: str, batch: int, mean_context: float) -> flo
 
 def model_bytes(model: Model, dtype: str) -> int:
     """What the weights take as they are computed with."""
-    if isinstance(model.runner, TorchRunner):
-        shapes = expected_shapes(model.config).values()
-        return sum(math.prod(shape) for shape in shapes) * model.runner.decoder.dtype.itemsize
-    return weights_bytes(model.config, formats_of(model, dtype))
+    if isinstance(model.runner, NativeRunner):
+        return weights_bytes(model.config, formats_of(model, dtype))
+    shapes = expected_shapes(model.config).values()
+    return sum(math.prod(shape) for shape in shapes) * _plain_dtype(model.runner).itemsize
 
 
 def formats_of(model: Model, dtype: str) -> dict[str, Format]:
@@ -82,6 +84,13 @@ def peak_resident_bytes() -> int | None:
 
 def _embedding_bytes(model: Model, dtype: str) -> int:
     config = model.config
-    if isinstance(model.runner, TorchRunner):
-        return config.vocab_size * config.hidden_size * model.runner.decoder.dtype.itemsize
-    return packed_bytes(matrices(config)["embedding"], formats_of(model, dtype)["embedding"])
+    if isinstance(model.runner, NativeRunner):
+        return packed_bytes(matrices(config)["embedding"], formats_of(model, dtype)["embedding"])
+    return config.vocab_size * config.hidden_size * _plain_dtype(model.runner).itemsize
+
+
+def _plain_dtype(runner: Runner) -> torch.dtype:
+    from seatrial.engine.torch_runner import TorchRunner
+
+    assert isinstance(runner, TorchRunner)
+    return runner.decoder.dtype

@@ -1,7 +1,7 @@
 """A model of the catalog's shape with random weights, for benchmarks: true size, no checkpoint, nonsense answers.
 
-In: a model's id and a seed. Out: a `Model`, from a `Checkpoint` that is opened like one from disk. Weights are made
-when they are asked for, directly as the blocks that they are stored in: three billion of them never exist as floats.
+In: a model's id and a seed. Out: a `Checkpoint`, to be opened like one from disk. Weights are made when they are asked
+for, directly as the blocks that they are stored in: three billion of them never exist as floats.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tokenizers
-import torch
 from numpy.typing import NDArray
 from tokenizers import decoders, models, pre_tokenizers
 
-from seatrial.engine.model import Model
-from seatrial.engine.opening import open_runner
 from seatrial.errors import UnknownName
 from seatrial.models.checkpoint import Checkpoint, SamplingDefaults
 from seatrial.models.config import ModelConfig
 from seatrial.models.precision import choose_format, dtype_by_name
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.tokenizer import Tokenizer
 from seatrial.models.weights.blocks import Blocks, Bytes
 from seatrial.models.weights.dequantise import dequantise
+
+if TYPE_CHECKING:
+    import torch
 
 STORED = ("Q4_0", "Q4_1", "Q8_0", "F32")
 _GROUP = 32
@@ -63,26 +64,6 @@ def shapes() -> dict[str, ModelConfig]:
     }
 
 
-def random_model(
-    name: str,
-    *,
-    dtype: str = "auto",
-    stored: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    level: str | None = None,
-    seed: int = 0,
-) -> Model:
-    """A model to benchmark; `name`, `dtype` and `stored` as for `random_checkpoint`, the rest as for `open_runner`.
-
-    Raises UnknownName, NotRunnable.
-    """
-    checkpoint = random_checkpoint(name, dtype=dtype, stored=stored, seed=seed)
-    called = str(checkpoint.path)
-    runner = open_runner(checkpoint, name=called, dtype=dtype, device=device, threads=threads, level=level)
-    return Model(called, checkpoint, runner)
-
-
 def random_checkpoint(name: str, *, dtype: str = "auto", stored: str | None = None, seed: int = 0) -> Checkpoint:
     """A checkpoint of the shape of `name`, a key of `shapes()`.
 
@@ -110,7 +91,7 @@ def checkpoint_of(config: ModelConfig, *, name: str, dtype: str, stored: str | N
     )
 
 
-class RandomTensors(Mapping[str, torch.Tensor]):
+class RandomTensors(Mapping[str, "torch.Tensor"]):
     """Tensors by Hugging Face name, as numbers or as the blocks they are stored in; see `weights.packed.Quantised`.
 
     `inner` is how the layers' matrices are stored, `outer` embedding and output; norms are all ones. A tensor depends
@@ -130,7 +111,7 @@ class RandomTensors(Mapping[str, torch.Tensor]):
         """The tensor as stored, uint8 [rows, bytes of a row]."""
         kind, shape = self.kind(name), self._shapes[name]
         if kind == "F32":
-            return Blocks(kind, self._numbers(name).reshape(shape[0], -1).view(np.uint8))
+            return Blocks(kind, self._drawn(name).reshape(shape[0], -1).view(np.uint8))
         rows, columns = shape
         groups = rows * columns // _GROUP
         return Blocks(kind, _random_blocks(kind, groups, columns, self._generator(name)).reshape(rows, -1))
@@ -139,10 +120,16 @@ class RandomTensors(Mapping[str, torch.Tensor]):
         """Nothing is kept."""
 
     def __getitem__(self, name: str) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(self.numbers(name))
+
+    def numbers(self, name: str) -> NDArray[np.float32]:
+        """The tensor, dequantised."""
         kind, raw = self.blocks(name)
         if kind == "F32":
-            return torch.from_numpy(self._numbers(name))
-        return dequantise(torch.from_numpy(raw).flatten(), kind).view(self._shapes[name])
+            return self._drawn(name)
+        return dequantise(raw.reshape(-1), kind).reshape(self._shapes[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
@@ -150,7 +137,7 @@ class RandomTensors(Mapping[str, torch.Tensor]):
     def __len__(self) -> int:
         return len(self._shapes)
 
-    def _numbers(self, name: str) -> NDArray[np.float32]:
+    def _drawn(self, name: str) -> NDArray[np.float32]:
         shape = self._shapes[name]
         if len(shape) == 1:
             return np.ones(shape, np.float32)

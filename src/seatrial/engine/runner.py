@@ -2,7 +2,7 @@
 
 In: a `StepInput`, plain int32 arrays that say which tokens of which sequences go through the model. Out: one row of
 scores for each token that was asked for. Two runners keep to it: `torch_runner` (any device, the plain path) and
-`native_runner` (our CPU kernels).
+`native_runner` (our CPU kernels, which need no PyTorch).
 
 Shape suffixes: T tokens of the pass, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary.
 """
@@ -13,17 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from seatrial.models.config import ModelConfig
+from seatrial.models.devices import Device
+
+if TYPE_CHECKING:
+    import torch
 
 BLOCK_TOKENS = 16
 
 Int32 = NDArray[np.int32]
+Scores: TypeAlias = "NDArray[np.float32] | torch.Tensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Runner(Protocol):
     """Computes a model over a paged KV cache."""
 
     config: ModelConfig
-    device: torch.device
+    device: Device
 
     @property
     def cheap_tokens(self) -> int:
@@ -62,8 +66,11 @@ class Runner(Protocol):
         """Take memory for the cache, once. Raises NotRunnable where it cannot be had."""
         ...
 
-    def forward(self, step: StepInput) -> torch.Tensor:
-        """Store the new keys and values, return scores [R, V] in float32. The result is valid until the next call."""
+    def forward(self, step: StepInput) -> Scores:
+        """Store the new keys and values, return scores [R, V]: float32, or a tensor on `device`.
+
+        The result is valid until the next call.
+        """
         ...
 
     def close(self) -> None:

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from seatrial.engine.request import SamplingParams, TokenLogprob
+from seatrial.engine.runner import Scores
 from seatrial.errors import UsageError
 
 Floats = NDArray[np.floating[Any]]
@@ -102,7 +102,7 @@ class Chooser:
 
 
 def choose_each(
-    logits_RV: torch.Tensor, choosers: Sequence[Chooser], masks: Sequence[NDArray[np.int32] | None]
+    logits_RV: Scores, choosers: Sequence[Chooser], masks: Sequence[NDArray[np.int32] | None]
 ) -> list[Choice]:
     """One choice per row. Bit i % 32 of word i // 32 of a mask says whether token i may come; None allows all.
 
@@ -116,18 +116,21 @@ def choose_each(
         elif chooser.wants_best and (mask is None or _allows(mask, best)):
             choices.append(Choice(best))
         else:
-            choices.append(_choose(logits_RV[row].detach().float().cpu().numpy(), chooser, mask))
+            choices.append(_choose(_as_floats(logits_RV[row]), chooser, mask))
     return choices
 
 
-def _best_of(logits_RV: torch.Tensor) -> tuple[list[int], list[float]]:
-    """Id and score of each row's best token; a NaN counts as the highest. On a CPU, NumPy's search is the quicker."""
-    if logits_RV.device.type == "cpu" and logits_RV.dtype == torch.float32:
-        scores_RV = logits_RV.detach().numpy()
-        best_R = scores_RV.argmax(axis=1)
-        return best_R.tolist(), scores_RV[np.arange(len(best_R)), best_R].tolist()
+def _best_of(logits_RV: Scores) -> tuple[list[int], list[float]]:
+    """Id and score of each row's best token; a NaN counts as the highest. A GPU searches its own memory."""
+    if isinstance(logits_RV, np.ndarray):
+        best_R = logits_RV.argmax(axis=1)
+        return best_R.tolist(), logits_RV[np.arange(len(best_R)), best_R].tolist()
     at_R = logits_RV.detach().argmax(dim=-1, keepdim=True)
     return at_R[:, 0].tolist(), logits_RV.detach().gather(-1, at_R)[:, 0].tolist()
+
+
+def _as_floats(logits_V: Scores) -> Floats:
+    return logits_V if isinstance(logits_V, np.ndarray) else logits_V.detach().float().cpu().numpy()
 
 
 def _allows(mask: NDArray[np.int32], token_id: int) -> bool:

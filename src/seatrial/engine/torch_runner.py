@@ -5,25 +5,35 @@ It is what runs where no native kernels are built, on GPUs, and in float32; the 
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from seatrial.engine.kv_cache import PagedKV
 from seatrial.engine.runner import BLOCK_TOKENS, StepInput
 from seatrial.errors import NotRunnable
-from seatrial.models.smollm import Decoder
+from seatrial.models.checkpoint import Checkpoint
+from seatrial.models.devices import Device
+from seatrial.models.plain_dtype import choose_dtype
+from seatrial.models.smollm import Decoder, decoder_weights
+from seatrial.models.tensors import expected_shapes
 
 
 class TorchRunner:
     """See `Runner`."""
 
     def __init__(self, decoder: Decoder) -> None:
-        self.decoder, self.config, self.device = decoder, decoder.config, decoder.device
+        self.decoder, self.config = decoder, decoder.config
+        self.device = cast(Device, decoder.device.type)
         self._cache: PagedKV | None = None
 
     @property
     def cheap_tokens(self) -> int:
         """See `Runner`. PyTorch's float products are bound by memory for longer than ours."""
-        return 8 if self.device.type == "cpu" else 32
+        return 8 if self.device == "cpu" else 32
 
     @property
     def block_bytes(self) -> int:
@@ -39,12 +49,12 @@ class TorchRunner:
         except (RuntimeError, MemoryError) as error:
             raise NotRunnable(
                 f"A cache of {num_blocks * BLOCK_TOKENS:,} positions takes "
-                f"{num_blocks * self.block_bytes / 1e9:.1f} GB, which {self.decoder.device.type} does not have.",
+                f"{num_blocks * self.block_bytes / 1e9:.1f} GB, which {self.device} does not have.",
                 "Ask for a shorter context or fewer requests at once.",
             ) from error
 
     @torch.inference_mode()
-    def forward(self, step: StepInput) -> torch.Tensor:
+    def forward(self, step: StepInput) -> torch.Tensor | NDArray[np.float32]:
         """See `Runner`."""
         assert self._cache is not None
         self._cache.plan(step)
@@ -54,8 +64,23 @@ class TorchRunner:
         hidden_TD = self.decoder.hidden(tokens_T, positions_T, int(step.positions_T.max()) + 1, self._cache)
         if len(step.rows_R) < len(step.tokens_T):
             hidden_TD = hidden_TD[torch.from_numpy(step.rows_R).to(device=device, dtype=torch.int64)]
-        return self.decoder.logits(hidden_TD)
+        logits_RV = self.decoder.logits(hidden_TD)
+        return logits_RV.numpy() if self.device == "cpu" else logits_RV
 
     def close(self) -> None:
         """See `Runner`."""
         self._cache = None
+
+
+def open_plain(checkpoint: Checkpoint, *, name: str, dtype: str, device: Device, threads: int | None) -> TorchRunner:
+    """A checkpoint's weights on `device`, in a dtype by name (see `plain_dtype`). `threads` None leaves PyTorch's own.
+
+    Raises NotRunnable where they do not fit, CheckpointError for damaged weights.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    config = checkpoint.config
+    num_weights = sum(math.prod(shape) for shape in expected_shapes(config).values())
+    chosen = choose_dtype(dtype, device, num_weights, name)
+    weights = decoder_weights(config, checkpoint.tensors, dtype=chosen, device=torch.device(device))
+    return TorchRunner(Decoder(config, weights))

@@ -1,7 +1,7 @@
 """Conversations to prompt text, by the Jinja template that comes with a checkpoint.
 
 In: messages in the neutral vocabulary of `seatrial.chat`. Out: the prompt as text. Templates are code from outside:
-they run in jinja2's immutable sandbox, with the functions that transformers offers them (`strftime_now`,
+they run in a sandbox (see `template_sandbox`), with the functions that transformers offers them (`strftime_now`,
 `raise_exception`, `tojson`, the `generation` block, loop controls) and nothing else. Torch-free.
 """
 
@@ -18,11 +18,13 @@ import jinja2
 import jinja2.ext
 import jinja2.nodes
 import jinja2.parser
-import jinja2.sandbox
 
 from seatrial.chat import Message, Tool, ToolCall
 from seatrial.errors import CheckpointError, UsageError
+from seatrial.models.quoting import one_line
+from seatrial.models.template_sandbox import BoundedSandbox
 
+_MOST_CHARACTERS = 1 << 20
 _TEMPLATE_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError)
 
 
@@ -37,13 +39,19 @@ class ChatTemplate:
         tokens: Mapping[str, str] | None = None,
         path: Path | str | None = None,
     ) -> None:
+        if len(source) > _MOST_CHARACTERS:
+            raise CheckpointError(
+                f"{len(source):,} characters; {_MOST_CHARACTERS:,} are taken", path=path, field="chat_template"
+            )
         self.source = source
         self._tokens = dict(tokens or {})
         environment = _environment(now)
         try:
             self._template = environment.from_string(source)
-        except (jinja2.TemplateError, RecursionError) as error:
-            raise CheckpointError(f"not a template we can read: {error}", path=path, field="chat_template") from error
+        except Exception as error:  # a template's own errors, and any of Python's where the code made of it is too deep
+            raise CheckpointError(
+                f"not a template we can read: {one_line(error)}", path=path, field="chat_template"
+            ) from error
         words = set(re.findall(r"[A-Za-z_]+", source))
         self.switches_thinking = "enable_thinking" in words
         self.reasons = self.switches_thinking or "<think>" in source
@@ -102,10 +110,7 @@ class ChatTemplate:
 
 
 def _environment(now: Callable[[], datetime]) -> jinja2.Environment:
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, jinja2.ext.loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
+    environment = BoundedSandbox(filters={"tojson": _to_json}, extensions=[_GenerationBlock, jinja2.ext.loopcontrols])
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = lambda pattern: now().strftime(pattern)
     return environment

@@ -11,17 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CheckpointError
 from seatrial.models.chat_template import ChatTemplate
-from seatrial.models.config import ModelConfig, config_from_gguf, config_from_hf, token_ids
+from seatrial.models.config import ModelConfig, config_from_gguf, config_from_hf
+from seatrial.models.fields import token_ids
+from seatrial.models.quoting import quoted
 from seatrial.models.tokenizer import Tokenizer, tokenizer_from_gguf, tokenizer_from_json
 from seatrial.models.weights.gguf import GGUFTensors
 from seatrial.models.weights.gguf_header import read_header
 from seatrial.models.weights.safetensors import SafetensorsFolder
+
+if TYPE_CHECKING:
+    import torch
 
 # Tokens that end a turn in the family's vocabularies, for files that name only one of them.
 _ENDINGS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>")
@@ -53,10 +56,11 @@ def open_checkpoint(path: Path, *, now: Callable[[], datetime]) -> Checkpoint:
     """Open and check. Raises CheckpointError or UnsupportedModel, naming the file and the field."""
     if path.is_dir() and not (path / "config.json").exists():
         files = sorted(path.glob("*.gguf"))
-        if len(files) != 1:
+        if not files:
+            raise CheckpointError("holds no model: there is neither a config.json nor a .gguf file", path=path)
+        if len(files) > 1:
             raise CheckpointError(
-                f"holds no config.json and {len(files)} .gguf files; one of them is needed. Name the file itself.",
-                path=path,
+                f"holds {len(files)} .gguf files. Name the one to load, such as `{path / files[0].name}`.", path=path
             )
         path = files[0]
     checkpoint = _open_folder(path, now) if path.is_dir() else _open_gguf(path, now)
@@ -64,6 +68,12 @@ def open_checkpoint(path: Path, *, now: Callable[[], datetime]) -> Checkpoint:
         raise CheckpointError(
             f"the tokenizer has {checkpoint.tokenizer.num_tokens:,} tokens, "
             f"the embedding {checkpoint.config.vocab_size:,}",
+            path=path,
+        )
+    beyond = next((i for i in checkpoint.tokenizer.prefix_ids if i >= checkpoint.config.vocab_size), None)
+    if beyond is not None:
+        raise CheckpointError(
+            f"the tokenizer opens texts with token {beyond:,}, the embedding has {checkpoint.config.vocab_size:,}",
             path=path,
         )
     found = (checkpoint.tokenizer.token_id(token) for token in _ENDINGS)
@@ -161,13 +171,17 @@ def _sampling(generation: Mapping[str, Any], path: Path) -> SamplingDefaults:
     if not generation.get("do_sample"):
         return SamplingDefaults()
     temperature, top_k, top_p = (generation.get(name) for name in ("temperature", "top_k", "top_p"))
-    for name, value in (("temperature", temperature), ("top_k", top_k), ("top_p", top_p)):
+    for name, value, most in (
+        ("temperature", temperature, 100),
+        ("top_k", top_k, 1 << 31),
+        ("top_p", top_p, 1_000_000),
+    ):
         if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most
         ):
-            raise CheckpointError(f"{str(value)[:40]!r} is not a possible value", path=path, field=name)
+            raise CheckpointError(f"{quoted(value)} is not a number from 0 to {most:,}", path=path, field=name)
     return SamplingDefaults(
         temperature=1.0 if temperature is None else float(temperature),
-        top_k=int(top_k) if top_k else None,
+        top_k=int(top_k or 0) or None,
         top_p=float(top_p) if top_p and top_p < 1 else None,
     )

@@ -11,13 +11,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, get_args
 
 from seatrial.errors import CheckpointError, UnsupportedModel
+from seatrial.models.fields import LARGEST, Fields, token_ids
+from seatrial.models.quoting import named, quoted
 
 Architecture = Literal["llama", "smollm3"]
 ARCHITECTURES = get_args(Architecture)
-_LARGEST = {"vocab_size": 1 << 22, "layers": 1 << 10, "heads": 1 << 12, "width": 1 << 17, "context": 1 << 30}
+_STRETCH, _MAGNITUDE, _ROTATIONS = (1.0, 1e6), (1e-3, 1e3), (1e-6, 1e6)
 _LLAMA_THETA, _SMOLLM3_THETA = 10_000.0, 2_000_000.0
 
 
@@ -67,7 +69,7 @@ def config_from_hf(raw: Mapping[str, Any], *, path: Path | str | None = None) ->
 
     Raises CheckpointError (a field is absent or impossible) or UnsupportedModel (a named thing we do not compute).
     """
-    fields = _Fields(raw, path)
+    fields = Fields(raw, path)
     architecture = _architecture(fields.text("model_type"), "model_type", path)
     _refuse_hf_options(fields, path)
     num_heads = fields.count("num_attention_heads", "heads")
@@ -105,7 +107,7 @@ def config_from_gguf(metadata: Mapping[str, Any], *, tied: bool, path: Path | st
 
     llama.cpp stores no list of NoPE layers: in `smollm3` every fourth layer is one. Raises as `config_from_hf`.
     """
-    fields = _Fields(metadata, path)
+    fields = Fields(metadata, path)
     architecture = _architecture(fields.text("general.architecture"), "general.architecture", path)
     prefix = f"{architecture}."
     num_heads = fields.count(f"{prefix}attention.head_count", "heads")
@@ -141,14 +143,6 @@ def config_from_gguf(metadata: Mapping[str, Any], *, tied: bool, path: Path | st
     )
 
 
-def token_ids(value: Any, field: str, path: Path | str | None) -> tuple[int, ...]:
-    """One id, a list of ids or nothing, as a tuple. Raises CheckpointError for anything else."""
-    ids = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in ids):
-        raise CheckpointError(f"{_short(value)} is not a token id or a list of them", path=path, field=field)
-    return tuple(ids)
-
-
 def attention_factor(factor: float, mscale: float | None = None, mscale_all_dim: float | None = None) -> float:
     """What cos and sin are multiplied by under YaRN: 0.1 ln(factor) + 1 (arXiv 2309.00071, section 3.4)."""
 
@@ -160,75 +154,28 @@ def attention_factor(factor: float, mscale: float | None = None, mscale_all_dim:
     return magnitude(1.0)
 
 
-class _Fields:
-    """Typed reading of an untrusted dictionary; every error names the file and the field."""
-
-    def __init__(self, raw: Mapping[str, Any], path: Path | str | None) -> None:
-        self.raw, self.path = raw, path
-
-    def text(self, key: str) -> str:
-        value = self.raw.get(key)
-        if not isinstance(value, str):
-            raise CheckpointError(f"expected text, found {_short(value)}", path=self.path, field=key)
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.raw.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise CheckpointError(f"expected true or false, found {_short(value)}", path=self.path, field=key)
-        return value
-
-    def count(self, key: str, kind: str, default: int | None = None) -> int:
-        value = self.raw.get(key)
-        value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST[kind]:
-            raise CheckpointError(
-                f"expected a whole number from 1 to {_LARGEST[kind]:,}, found {_short(value)}",
-                path=self.path,
-                field=key,
-            )
-        return value
-
-    @overload
-    def number(self, key: str) -> float: ...
-    @overload
-    def number(self, key: str, default: float) -> float: ...
-    @overload
-    def number(self, key: str, default: None) -> float | None: ...
-    def number(self, key: str, default: float | None = -1.0) -> float | None:
-        value = self.raw.get(key)
-        value = default if value is None else value
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e30:
-            raise CheckpointError(f"expected a positive number, found {_short(value)}", path=self.path, field=key)
-        return float(value)
-
-
 def _architecture(name: str, field: str, path: Path | str | None) -> Architecture:
     if name == "llama":
         return "llama"
     if name == "smollm3":
         return "smollm3"
     raise UnsupportedModel(
-        f"architecture `{name[:80]}` is not one we compute; known: `llama` (SmolLM2) and `smollm3`.",
+        f"architecture `{named(name)}` is not one we compute; known: `llama` (SmolLM2) and `smollm3`.",
         path=path,
         field=field,
     )
 
 
-def _refuse_hf_options(fields: _Fields, path: Path | str | None) -> None:
+def _refuse_hf_options(fields: Fields, path: Path | str | None) -> None:
     raw = fields.raw
     activation = raw.get("hidden_act", "silu")
     if activation != "silu":
-        raise UnsupportedModel(f"activation {_short(activation)}; known: `silu`", path=path, field="hidden_act")
+        raise UnsupportedModel(f"activation {quoted(activation)}; known: `silu`", path=path, field="hidden_act")
     if raw.get("quantization_config"):
         method = raw["quantization_config"]
         method = method.get("quant_method") if isinstance(method, dict) else method
         raise UnsupportedModel(
-            f"quantisation {_short(method)}; use a checkpoint in F32, F16 or BF16, or a GGUF file",
+            f"quantisation {quoted(method)}; use a checkpoint in F32, F16 or BF16, or a GGUF file",
             path=path,
             field="quantization_config",
         )
@@ -237,38 +184,40 @@ def _refuse_hf_options(fields: _Fields, path: Path | str | None) -> None:
             raise UnsupportedModel("this option is not one we compute", path=path, field=key)
     layer_types = raw.get("layer_types") or []
     if not isinstance(layer_types, list) or any(kind != "full_attention" for kind in layer_types):
-        raise UnsupportedModel(f"{_short(layer_types)}; known: `full_attention`", path=path, field="layer_types")
+        raise UnsupportedModel(f"{quoted(layer_types)}; known: `full_attention`", path=path, field="layer_types")
 
 
-def _hf_rope(fields: _Fields) -> _Fields:
+def _hf_rope(fields: Fields) -> Fields:
     """The rope parameters in one dictionary, whether written by transformers 4 (`rope_scaling`) or 5."""
     raw = fields.raw
     nested = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     if not isinstance(nested, dict):
-        raise CheckpointError(f"expected an object, found {_short(nested)}", path=fields.path, field="rope_parameters")
+        raise CheckpointError(f"expected an object, found {quoted(nested)}", path=fields.path, field="rope_parameters")
     merged = {"rope_theta": raw.get("rope_theta"), "partial_rotary_factor": raw.get("partial_rotary_factor"), **nested}
     if (merged["partial_rotary_factor"] or 1.0) != 1.0:
         raise UnsupportedModel("rotating a part of a head", path=fields.path, field="partial_rotary_factor")
-    return _Fields(merged, fields.path)
+    return Fields(merged, fields.path)
 
 
-def _hf_yarn(rope: _Fields, context_length: int) -> YarnScaling | None:
+def _hf_yarn(rope: Fields, context_length: int) -> YarnScaling | None:
     kind = rope.raw.get("rope_type") or rope.raw.get("type") or "default"
     if kind == "default":
         return None
     if kind != "yarn":
         raise UnsupportedModel(
-            f"rope scaling {_short(kind)}; known: `default` and `yarn`", path=rope.path, field="rope_type"
+            f"rope scaling {quoted(kind)}; known: `default` and `yarn`", path=rope.path, field="rope_type"
         )
     original = rope.count("original_max_position_embeddings", "context", context_length)
-    factor = rope.number("factor", context_length / original)
-    scale = attention_factor(factor, rope.number("mscale", None), rope.number("mscale_all_dim", None))
+    factor = rope.number("factor", context_length / original, within=_STRETCH)
+    scale = attention_factor(
+        factor, *(rope.number(key, None, within=_MAGNITUDE) for key in ("mscale", "mscale_all_dim"))
+    )
     return YarnScaling(
         factor=factor,
         original_context=original,
-        attention_factor=rope.number("attention_factor", scale),
-        beta_fast=rope.number("beta_fast", 32.0),
-        beta_slow=rope.number("beta_slow", 1.0),
+        attention_factor=rope.number("attention_factor", scale, within=_MAGNITUDE),
+        beta_fast=rope.number("beta_fast", 32.0, within=_ROTATIONS),
+        beta_slow=rope.number("beta_slow", 1.0, within=_ROTATIONS),
         truncate=rope.flag("truncate", True),
     )
 
@@ -278,7 +227,7 @@ def _stretched(context_length: int, yarn: YarnScaling | None) -> int:
     return context_length if yarn is None else max(context_length, int(yarn.original_context * yarn.factor))
 
 
-def _hf_rope_layers(fields: _Fields, architecture: Architecture, num_layers: int) -> tuple[bool, ...]:
+def _hf_rope_layers(fields: Fields, architecture: Architecture, num_layers: int) -> tuple[bool, ...]:
     if architecture == "llama":
         return (True,) * num_layers
     listed = fields.raw.get("no_rope_layers")
@@ -287,20 +236,20 @@ def _hf_rope_layers(fields: _Fields, architecture: Architecture, num_layers: int
         return tuple((layer + 1) % interval != 0 for layer in range(num_layers))
     if not isinstance(listed, list) or len(listed) < num_layers or any(flag not in (0, 1) for flag in listed):
         raise CheckpointError(
-            f"expected at least {num_layers} entries of 0 or 1, found {_short(listed)}",
+            f"expected at least {num_layers} entries of 0 or 1, found {quoted(listed)}",
             path=fields.path,
             field="no_rope_layers",
         )
     return tuple(bool(flag) for flag in listed[:num_layers])
 
 
-def _refuse_gguf_options(fields: _Fields, prefix: str, hidden_size: int, num_heads: int) -> None:
+def _refuse_gguf_options(fields: Fields, prefix: str, hidden_size: int, num_heads: int) -> None:
     path = fields.path
     rotated = fields.raw.get(f"{prefix}rope.dimension_count")
     width = fields.raw.get(f"{prefix}attention.key_length") or hidden_size // num_heads
     if rotated is not None and rotated != width:
         raise UnsupportedModel(
-            f"rotates {_short(rotated)} of {width} numbers per head; we rotate all",
+            f"rotates {quoted(rotated)} of {width} numbers per head; we rotate all",
             path=path,
             field=f"{prefix}rope.dimension_count",
         )
@@ -309,21 +258,21 @@ def _refuse_gguf_options(fields: _Fields, prefix: str, hidden_size: int, num_hea
             raise UnsupportedModel("this option is not one we compute", path=path, field=prefix + key)
 
 
-def _gguf_yarn(fields: _Fields, prefix: str, context_length: int) -> YarnScaling | None:
+def _gguf_yarn(fields: Fields, prefix: str, context_length: int) -> YarnScaling | None:
     key = f"{prefix}rope.scaling.type"
     kind = fields.raw.get(key, "none")
     if kind == "none":
         return None
     if kind != "yarn":
-        raise UnsupportedModel(f"rope scaling {_short(kind)}; known: `none` and `yarn`", path=fields.path, field=key)
-    factor = fields.number(f"{prefix}rope.scaling.factor")
-    scale = fields.number(f"{prefix}rope.scaling.attn_factor", 1.0)
+        raise UnsupportedModel(f"rope scaling {quoted(kind)}; known: `none` and `yarn`", path=fields.path, field=key)
+    factor = fields.number(f"{prefix}rope.scaling.factor", within=_STRETCH)
+    scale = fields.number(f"{prefix}rope.scaling.attn_factor", 1.0, within=_MAGNITUDE)
     return YarnScaling(
         factor=factor,
         original_context=fields.count(f"{prefix}rope.scaling.original_context_length", "context", context_length),
         attention_factor=scale * attention_factor(factor),
-        beta_fast=fields.number(f"{prefix}rope.scaling.yarn_beta_fast", 32.0),
-        beta_slow=fields.number(f"{prefix}rope.scaling.yarn_beta_slow", 1.0),
+        beta_fast=fields.number(f"{prefix}rope.scaling.yarn_beta_fast", 32.0, within=_ROTATIONS),
+        beta_slow=fields.number(f"{prefix}rope.scaling.yarn_beta_slow", 1.0, within=_ROTATIONS),
     )
 
 
@@ -338,14 +287,12 @@ def _validated(config: ModelConfig, path: Path | str | None) -> ModelConfig:
         raise CheckpointError(f"{config.head_dim} is odd; a rotated head is even", path=path, field="head_dim")
     if config.rope_theta <= 1:
         raise CheckpointError(f"{config.rope_theta} must exceed 1", path=path, field="rope_theta")
+    if config.context_length > LARGEST["context"]:
+        reason = f"it stretches the context to {config.context_length:,} tokens; {LARGEST['context']:,} are possible"
+        raise CheckpointError(reason, path=path, field="factor")
     for token_id in (*config.stop_ids, *([] if config.bos_id is None else [config.bos_id])):
         if token_id >= config.vocab_size:
             raise CheckpointError(
                 f"token id {token_id:,} lies outside a vocabulary of {config.vocab_size:,}", path=path, field="token id"
             )
     return config
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,71 +1,53 @@
-"""Which device a model runs on, in which number format the plain path computes, and how much memory is free.
-
-`auto` takes the fastest format that gives right answers on this machine. Measured with plain PyTorch products of the
-135M model's largest layer on two AVX2 cores: bfloat16, for which they have no instructions, reaches 16 GFLOP/s where
-float32 reaches 137 at 512 tokens, and takes 1.8 ms instead of 0.8 at 8; only a lone token gains (0.26 instead of
-0.51 ms, half the bytes). So float32 there. With AMX or AVX-512 BF16 bfloat16 is the faster one throughout. CUDA takes
-bfloat16 where the card has it, Apple's `mps` float16; a model that fits memory only in bfloat16 takes that.
-`int8` and `int4` are the native kernels' (see `precision`); the plain path has no product for them.
-"""
+"""Which device a model runs on, and how much memory it has free. PyTorch is loaded only where there may be a GPU."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-
-import torch
+from typing import Literal, cast
 
 from seatrial.errors import NotRunnable, UnknownName
-from seatrial.models.precision import dtype_by_name
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Device = Literal["cpu", "cuda", "mps"]
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _DEVICES = ("auto", "cpu", "cuda", "mps")
+# What Linux shows of a GPU that PyTorch could use: NVIDIA's driver, AMD's, and Windows' own below WSL.
+_GPU_FILES = tuple(map(Path, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")))
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str) -> Device:
     """`auto` takes CUDA, then Apple's, then the CPU. Raises UnknownName or NotRunnable."""
     if name not in _DEVICES:
         raise UnknownName("device", name, _DEVICES)
+    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+        return "cpu"
+    import torch
+
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(device for device in ("cuda", "mps", "cpu") if has[device]))
+        name = next(device for device in has if has[device])
     if not has[name]:
         raise NotRunnable(f"This machine, or this build of PyTorch, has no `{name}`.", 'Use device "cpu" or "auto".')
-    return torch.device(name)
+    return cast(Device, name)
 
 
-def choose_dtype(name: str, device: torch.device, num_weights: int, model: str) -> torch.dtype:
-    """The plain path's dtype by name (`float32`, `bf16`, …) or `auto`.
+def free_bytes(device: Device) -> int | None:
+    """Memory that can still be taken, or None where the system does not say.
 
-    Raises UnknownName, or NotRunnable for `int8` and `int4`, and where memory cannot hold the weights.
+    A container's own limit counts, and the process's (`ulimit -v`).
     """
-    name = dtype_by_name(name)
-    if name != "auto" and name not in _DTYPES:
-        raise NotRunnable(
-            f"`{model}` runs as `{name}` on the native CPU kernels alone, and they are not in use here.",
-            "Ask for dtype `auto` or `bfloat16`.",
-        )
-    dtype = _fastest(device) if name == "auto" else _DTYPES[name]
-    free = free_bytes(device)
-    if name == "auto" and free is not None and num_weights * dtype.itemsize > free:
-        dtype = torch.bfloat16 if dtype == torch.float32 else dtype
-    needed = num_weights * dtype.itemsize
-    if free is not None and needed > free:
-        raise NotRunnable(
-            f"The weights of `{model}` take {needed / 1e9:.1f} GB as {str(dtype).removeprefix('torch.')}; "
-            f"{free / 1e9:.1f} GB are free on {device.type}.",
-            "Free memory, or take a smaller model.",
-        )
-    return dtype
+    if device == "cuda":
+        import torch
 
-
-def free_bytes(device: torch.device) -> int | None:
-    """Memory that can still be taken, or None where the system does not say. A container's own limit counts."""
-    if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    said = [free for free in (_machine_free(), _container_free(_CGROUPS)) if free is not None]
+    said = [free for free in (_machine_free(), _container_free(_CGROUPS), _process_free()) if free is not None]
     return min(said, default=None)
+
+
+def _may_have_gpu() -> bool:
+    return sys.platform != "linux" or any(path.exists() for path in _GPU_FILES)
 
 
 def _machine_free() -> int | None:
@@ -99,15 +81,14 @@ def _container_free(root: Path) -> int | None:
     return None
 
 
-def _fastest(device: torch.device) -> torch.dtype:
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "mps":
-        return torch.float16
-    return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
+def _process_free() -> int | None:
+    """What the limit of the address space leaves this process; None where there is none."""
+    try:
+        import resource
 
-
-def _multiplies_bfloat16() -> bool:
-    """Whether the CPU has instructions that multiply bfloat16 (AVX-512 BF16 or AMX)."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, probe, lambda: False)()) for probe in probes)
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        with open("/proc/self/statm", encoding="ascii") as file:
+            taken = int(file.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError, ValueError):  # no such limits, or no such file: not Linux
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - taken)

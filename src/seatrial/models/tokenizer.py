@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
-from seatrial.errors import CheckpointError, UnsupportedModel
+from seatrial.errors import CheckpointError, UnsupportedModel, UsageError
+from seatrial.models.quoting import named, one_line, quoted
 
+_MOST_BYTES = 256 << 20
 _CONTROL, _USER_DEFINED = 3, 4
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -40,7 +44,16 @@ class Tokenizer:
         self.num_tokens = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def encode(self, text: str, *, with_prefix: bool = False) -> list[int]:
-        """Token ids of a text; special tokens written out in it are recognised, as transformers does."""
+        """Token ids of a text; special tokens written out in it are recognised, as transformers does.
+
+        Raises UsageError for half of a surrogate pair, which JSON can write and UTF-8 cannot.
+        """
+        half = _SURROGATE.search(text)
+        if half is not None:
+            raise UsageError(
+                f"The prompt holds half of a surrogate pair ({half[0]!a}) at character {half.start():,}, which is no "
+                "character. Leave it out."
+            )
         ids = self.backend.encode(text, add_special_tokens=False).ids
         return [*self.prefix_ids, *ids] if with_prefix else ids
 
@@ -73,8 +86,15 @@ class Tokenizer:
 def tokenizer_from_json(path: Path) -> Tokenizer:
     """Read a `tokenizer.json`. Raises CheckpointError, or UnsupportedModel where it is not byte-level BPE."""
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise CheckpointError(f"larger than {_MOST_BYTES:,} bytes", path=path)
         text = path.read_text(encoding="utf-8")
         raw = json.loads(text)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            "this file is missing; a checkpoint folder holds config.json, tokenizer.json and .safetensors files",
+            path=path,
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"not readable JSON: {error}", path=path) from error
     model, decoder = _type_of(raw, "model"), _type_of(raw, "decoder")
@@ -83,7 +103,7 @@ def tokenizer_from_json(path: Path) -> Tokenizer:
     try:
         backend = tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the library raises nothing narrower
-        raise CheckpointError(f"not a tokenizer: {error}", path=path) from error
+        raise CheckpointError(f"not a tokenizer: {one_line(error)}", path=path) from error
     return Tokenizer(backend, tuple(backend.encode("", add_special_tokens=True).ids))
 
 
@@ -92,7 +112,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
     kind = metadata.get("tokenizer.ggml.model")
     if kind != "gpt2":
         raise UnsupportedModel(
-            f"vocabulary of kind {str(kind)[:40]!r}; known: `gpt2` (byte-level BPE)",
+            f"vocabulary of kind {quoted(kind)}; known: `gpt2` (byte-level BPE)",
             path=path,
             field="tokenizer.ggml.model",
         )
@@ -101,7 +121,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
     if not isinstance(pre, str) or pre not in splits:
         known = ", ".join(f"`{name}`" for name in splits)
         raise UnsupportedModel(
-            f"pre-tokenizer {str(pre)[:40]!r} is not one we know; known: {known}", path=path, field="tokenizer.ggml.pre"
+            f"pre-tokenizer {quoted(pre)} is not one we know; known: {known}", path=path, field="tokenizer.ggml.pre"
         )
     tokens = _texts(metadata, "tokenizer.ggml.tokens", path)
     vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
@@ -113,7 +133,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
             models.BPE(vocab=vocabulary, merges=_merges(metadata, path), ignore_merges=pre == "llama-bpe")
         )
     except Exception as error:  # the library raises nothing narrower
-        raise CheckpointError(f"the merges do not fit the tokens: {error}", path=path) from error
+        raise CheckpointError(f"the merges do not fit the tokens: {one_line(error)}", path=path) from error
     backend.pre_tokenizer = splits[pre]
     backend.decoder = decoders.ByteLevel()
     _add_special(backend, tokens, metadata, path)
@@ -141,7 +161,7 @@ def _pre_tokenizers() -> dict[str, pre_tokenizers.PreTokenizer]:
 def _type_of(raw: Any, part: str) -> str | None:
     section = raw.get(part) if isinstance(raw, dict) else None
     kind = section.get("type") if isinstance(section, dict) else None
-    return kind if isinstance(kind, str) else None
+    return named(kind) if isinstance(kind, str) else None
 
 
 def _texts(metadata: Mapping[str, Any], key: str, path: Path) -> list[str]:
@@ -156,7 +176,7 @@ def _merges(metadata: Mapping[str, Any], path: Path) -> list[tuple[str, str]]:
     pairs = [tuple(merge.split(" ")) for merge in _texts(metadata, key, path)]
     wrong = next((pair for pair in pairs if len(pair) != 2), None)
     if wrong is not None:
-        raise CheckpointError(f"{' '.join(wrong)[:80]!r} is not a pair", path=path, field=key)
+        raise CheckpointError(f"{quoted(' '.join(wrong))} is not a pair", path=path, field=key)
     return [(pair[0], pair[1]) for pair in pairs]
 
 
@@ -181,7 +201,7 @@ def _gguf_prefix(metadata: Mapping[str, Any], pre: str, path: Path) -> tuple[int
     if wanted is not True or bos_id is None:
         return ()
     if not isinstance(bos_id, int):
-        raise CheckpointError(f"{bos_id!r} is not a token id", path=path, field="tokenizer.ggml.bos_token_id")
+        raise CheckpointError(f"{quoted(bos_id)} is not a token id", path=path, field="tokenizer.ggml.bos_token_id")
     return (bos_id,)
 
 

@@ -1,10 +1,17 @@
-"""The Provider protocol: one method that turns a request into a stream of events."""
+"""The Provider protocol: one method that turns a request into a stream of events. Beside it, what only some can do."""
+
+# ruff: noqa: N815 - fields carry shape suffixes
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from seatrial.chat import ChatRequest, ChatStream
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Provider(Protocol):
@@ -20,4 +27,34 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Release connections and threads. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider that knows a prompt's tokens before it answers."""
+
+    @property
+    def context_length(self) -> int:
+        """The longest prompt and answer together, tokens."""
+        ...
+
+    def count_tokens(self, request: ChatRequest) -> int:
+        """Tokens of the prompt, as `Usage.prompt_tokens` would say. Raises RequestRejected as `stream` does."""
+        ...
+
+
+class Embeddings(NamedTuple):
+    """One vector for each text, [N, D] float32 of length 1, and the tokens that were read."""
+
+    vectors_ND: NDArray[np.float32]
+    num_tokens: int
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A provider that turns texts into vectors."""
+
+    async def embed(self, texts: Sequence[str | Sequence[int]]) -> Embeddings:
+        """Embed texts, or token ids. Raises ContextTooLong, RequestRejected."""
         ...

@@ -1,9 +1,11 @@
-// Quantising and products of the emulated levels as C functions, for the tests to call. LEVEL is avx512 or amx.
+// Quantising and products of the emulated levels as C functions, for the tests to call. LEVEL is avx512, amx or neon.
 
 #define SEATRIAL_LEVEL LEVEL
 
 #if defined(TILES)
 #include "linear_amx.h"
+#elif defined(__ARM_NEON)
+#include "linear_neon.h"
 #else
 #include "linear_avx512.h"
 #endif

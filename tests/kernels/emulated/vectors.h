@@ -1,5 +1,5 @@
 // What vectors.cpp needs of another instruction set: SIMDe's portable intrinsics, and what it lacks or rounds twice.
-// WIDTH 16 stands for AVX-512, 4 for NEON; with 8 the machine's own AVX2 is used.
+// WIDTH 16 stands for AVX-512, 4 for NEON. With 8 the machine's own AVX2 is used, with 4 its own NEON if it has that.
 
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #if WIDTH == 16
 
+#define SEATRIAL_EMULATED
 #include "intrinsics.h"
 
 template <class From>
@@ -33,39 +34,8 @@ inline __m512 emulated_fnma(__m512 a, __m512 b, __m512 c) {
 #define _mm512_cvtepi8_epi32 emulated_i8
 #define _mm512_fnmadd_ps emulated_fnma
 
-#elif WIDTH == 4
-
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/arm/neon.h>
-#define __ARM_NEON 1
-
-template <class Combine>
-inline simde_float32x4_t emulated_each(simde_float32x4_t a, simde_float32x4_t b, simde_float32x4_t c,
-                                       const Combine& combine) {
-  float x[4], y[4], z[4];
-  std::memcpy(x, &a, sizeof x);
-  std::memcpy(y, &b, sizeof y);
-  std::memcpy(z, &c, sizeof z);
-  for (int i = 0; i < 4; ++i) z[i] = combine(x[i], y[i], z[i]);
-  std::memcpy(&c, z, sizeof z);
-  return c;
-}
-
-inline simde_float32x4_t emulated_fma(simde_float32x4_t c, simde_float32x4_t a, simde_float32x4_t b) {
-  return emulated_each(a, b, c, [](float x, float y, float z) { return std::fma(x, y, z); });
-}
-inline simde_float32x4_t emulated_fms(simde_float32x4_t c, simde_float32x4_t a, simde_float32x4_t b) {
-  return emulated_each(a, b, c, [](float x, float y, float z) { return std::fma(-x, y, z); });
-}
-inline simde_float32x4_t emulated_div(simde_float32x4_t a, simde_float32x4_t b) {
-  return emulated_each(a, b, a, [](float x, float y, float) { return x / y; });
-}
-
-#undef vfmaq_f32
-#undef vfmsq_f32
-#undef vdivq_f32
-#define vfmaq_f32 emulated_fma
-#define vfmsq_f32 emulated_fms
-#define vdivq_f32 emulated_div
+#elif WIDTH == 4 && !defined(__ARM_NEON)
+#define SEATRIAL_EMULATED
+#include "neon.h"
 
 #endif

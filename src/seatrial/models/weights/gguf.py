@@ -1,8 +1,9 @@
 """A GGUF file as the decoder's tensors.
 
 In: a checked header and a configuration. Out: a lazy mapping from Hugging Face names to float32 tensors, and the same
-tensors as the blocks they are stored in. llama.cpp stores the rows of the query and key matrices in another order (its
-rotation pairs neighbours, ours pairs halves); they are put back here, whole rows of blocks at a time.
+tensors as NumPy arrays or as the blocks they are stored in, for which PyTorch is not needed. llama.cpp stores the rows
+of the query and key matrices in another order (its rotation pairs neighbours, ours pairs halves); they are put back
+here, whole rows of blocks at a time.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from seatrial.errors import CheckpointError, UnsupportedModel
 from seatrial.models.config import ModelConfig
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.weights.blocks import Blocks, Bytes
-from seatrial.models.weights.dequantise import dequantise
+from seatrial.models.weights.dequantise import Floats, dequantise
 from seatrial.models.weights.gguf_header import GGUFHeader
+
+if TYPE_CHECKING:
+    import torch
 
 _PARTS = {
     "input_layernorm": "attn_norm",
@@ -42,7 +46,7 @@ _CHUNK = 1 << 19
 _LAYER_NAME = re.compile(r"model\.layers\.(\d+)\.(.+)\.weight")
 
 
-class GGUFTensors(Mapping[str, torch.Tensor]):
+class GGUFTensors(Mapping[str, "torch.Tensor"]):
     """Tensors by Hugging Face name, dequantised to float32 when asked for.
 
     Raises at once: CheckpointError for an absent tensor or a wrong shape, UnsupportedModel for tensors that the
@@ -70,14 +74,20 @@ class GGUFTensors(Mapping[str, torch.Tensor]):
         self.data: Bytes = np.frombuffer(self._mapped, np.uint8)
 
     def __getitem__(self, name: str) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(self.numbers(name))
+
+    def numbers(self, name: str) -> Floats:
+        """The tensor, dequantised."""
         kind, raw = self.blocks(name)
         shape = self.header.tensors[self.names[name]].shape
-        tensor = torch.empty((raw.shape[0], shape[-1]), dtype=torch.float32)
+        numbers = np.empty((raw.shape[0], shape[-1]), np.float32)
         num_rows = max(1, _CHUNK // shape[-1])
         for start in range(0, raw.shape[0], num_rows):
-            some = torch.from_numpy(np.array(raw[start : start + num_rows]))
-            tensor[start : start + num_rows] = dequantise(some.flatten(), kind).view(-1, shape[-1])
-        return tensor.view(shape)
+            some = np.ascontiguousarray(raw[start : start + num_rows]).reshape(-1)
+            numbers[start : start + num_rows] = dequantise(some, kind).reshape(-1, shape[-1])
+        return numbers.reshape(shape)
 
     def kind(self, name: str) -> str:
         """The GGUF type that the tensor is stored in."""

@@ -7,6 +7,7 @@ Torch-free.
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import struct
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seatrial.errors import CheckpointError, UnsupportedModel
+from seatrial.models.quoting import quoted
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _MAX_DIMENSIONS = 4
-_MAX_NAME = 4096
+_MAX_NAME = 256
+_AGAIN = "Fetch the file again."
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 # The least that one entry of each kind takes: a key of no letters with a one-byte value; a name, no dimensions, offset.
@@ -76,13 +79,21 @@ class GGUFHeader:
 
 
 def read_header(path: Path) -> GGUFHeader:
-    """Read and check the header. Raises CheckpointError or UnsupportedModel, naming the file and what is wrong."""
+    """Read and check the header.
+
+    Raises CheckpointError or UnsupportedModel, naming the file and what is wrong; MemoryError where the file cannot be
+    mapped.
+    """
+    if not path.is_file():
+        raise CheckpointError("not a file", path=path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _parse(_Cursor(data, path))
     except ValueError as error:
-        raise CheckpointError("the file is empty", path=path) from error
+        raise CheckpointError(f"the file is empty. {_AGAIN}", path=path) from error
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError from error
         raise CheckpointError(f"cannot be read: {error.strerror or error}", path=path) from error
 
 
@@ -95,7 +106,8 @@ class _Cursor:
     def take(self, num_bytes: int, what: str) -> bytes:
         if num_bytes > self.size - self.at:
             raise CheckpointError(
-                f"cut off: {what} needs {num_bytes:,} bytes at {self.at:,}, the file has {self.size:,}", path=self.path
+                f"cut off: {what} needs {num_bytes:,} bytes at {self.at:,}, the file has {self.size:,}. {_AGAIN}",
+                path=self.path,
             )
         self.at += num_bytes
         return self.data[self.at - num_bytes : self.at]
@@ -118,11 +130,13 @@ class _Cursor:
             for _ in range(count):
                 end = at + 8 + read_length(data, at)[0]
                 if end > self.size:
-                    raise CheckpointError(f"cut off: {what} reach past the end of the file", path=self.path)
+                    raise CheckpointError(f"cut off: {what} reach past the end of the file. {_AGAIN}", path=self.path)
                 found.append(data[at + 8 : end].decode("utf-8"))
                 at = end
         except struct.error as error:
-            raise CheckpointError(f"cut off: {what} reach past the end of the file", path=self.path) from error
+            raise CheckpointError(
+                f"cut off: {what} reach past the end of the file. {_AGAIN}", path=self.path
+            ) from error
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{what} are not UTF-8", path=self.path) from error
         self.at = at
@@ -130,12 +144,15 @@ class _Cursor:
 
     def fits(self, count: int, least_bytes: int, what: str) -> None:
         if count * least_bytes > self.size - self.at:
-            raise CheckpointError(f"{what}: {count:,} cannot fit in {self.size:,} bytes", path=self.path)
+            raise CheckpointError(f"{what}: {count:,} cannot fit in {self.size:,} bytes. {_AGAIN}", path=self.path)
 
 
 def _parse(cursor: _Cursor) -> GGUFHeader:
     if cursor.take(4, "the magic number") != _MAGIC:
-        raise CheckpointError("not a GGUF file: it does not begin with `GGUF`", path=cursor.path)
+        raise CheckpointError(
+            "not a GGUF file: it does not begin with `GGUF`. Name another file, or a folder with a model's files.",
+            path=cursor.path,
+        )
     version = cursor.number("I", "the version")
     if version not in _VERSIONS:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
@@ -146,6 +163,8 @@ def _parse(cursor: _Cursor) -> GGUFHeader:
     metadata: dict[str, Any] = {}
     for _ in range(num_pairs):
         key = cursor.text("a metadata key")
+        if not key.isprintable():
+            raise CheckpointError(f"a metadata key is {quoted(key)}, which cannot be printed", path=cursor.path)
         if key in metadata:
             raise CheckpointError("this key stands twice", path=cursor.path, field=key[:80])
         metadata[key] = _value(cursor, cursor.number("I", "a metadata type"), key[:80])
@@ -184,6 +203,8 @@ def _tensor_entry(cursor: _Cursor) -> _Entry:
     name = cursor.text("a tensor's name")
     if not name or len(name) > _MAX_NAME:
         raise CheckpointError(f"a tensor's name has {len(name):,} characters", path=cursor.path)
+    if not name.isprintable():
+        raise CheckpointError(f"a tensor's name is {quoted(name)}, which cannot be printed", path=cursor.path)
     num_dimensions = cursor.number("I", f"`{name}`")
     if not 1 <= num_dimensions <= _MAX_DIMENSIONS:
         raise CheckpointError(f"{num_dimensions} dimensions; 1 to 4 are possible", path=cursor.path, field=name)
@@ -207,7 +228,7 @@ def _alignment(metadata: Mapping[str, Any], path: Path) -> int:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 8 <= alignment <= 1 << 20 or alignment & (alignment - 1):
         raise CheckpointError(
-            f"{alignment!r} is not a power of two from 8 to 1,048,576", path=path, field="general.alignment"
+            f"{quoted(alignment)} is not a power of two from 8 to 1,048,576", path=path, field="general.alignment"
         )
     return alignment
 
@@ -227,7 +248,7 @@ def _placed(cursor: _Cursor, entries: list[_Entry], alignment: int) -> dict[str,
             if entry.offset % alignment
             else "it overlaps the tensor before it"
             if start < end
-            else f"cut off: it ends at byte {start + num_bytes:,}, the file has {cursor.size:,}"
+            else f"cut off: it ends at byte {start + num_bytes:,}, the file has {cursor.size:,}. {_AGAIN}"
             if start + num_bytes > cursor.size
             else None
         )

@@ -14,18 +14,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from seatrial.errors import CheckpointError
 from seatrial.kernels import cpu
 from seatrial.models.config import ModelConfig
 from seatrial.models.precision import Format, Matrix, matrices
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.tensors import expected_shapes
 from seatrial.models.weights.blocks import Blocks, convert
+
+if TYPE_CHECKING:
+    import torch
 
 # Threads beyond these wait for memory, and hold one matrix more each.
 _MOST_THREADS = 4
@@ -43,6 +45,10 @@ class Quantised(Protocol):
 
     def blocks(self, name: str) -> Blocks:
         """The tensor as stored."""
+        ...
+
+    def numbers(self, name: str) -> NDArray[np.float32]:
+        """The tensor, dequantised."""
         ...
 
     def release(self, name: str) -> None:
@@ -120,8 +126,13 @@ def _part(tensors: Mapping[str, torch.Tensor], name: str, format: Format, path: 
 
 
 def _numbers(tensors: Mapping[str, torch.Tensor], name: str, path: Path | None) -> NDArray[np.float32]:
-    numbers = tensors[name].to(torch.float32).contiguous()
+    if isinstance(tensors, Quantised):
+        numbers = tensors.numbers(name)
+    else:
+        numbers = np.ascontiguousarray(tensors[name].float().numpy(), np.float32)
     # Not one pass for each number: a sum is finite if they all are (and weights are far from where it overflows).
-    if not numbers.sum().isfinite():
+    with np.errstate(all="ignore"):
+        is_finite = np.isfinite(numbers.sum())
+    if not is_finite:
         raise CheckpointError("holds numbers that are not finite", path=path, field=name)
-    return np.asarray(numbers.numpy(), dtype=np.float32)
+    return numbers

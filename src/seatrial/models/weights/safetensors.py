@@ -9,21 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from seatrial.errors import CheckpointError, UnsupportedModel
 from seatrial.models.config import ModelConfig
-from seatrial.models.smollm import expected_shapes
+from seatrial.models.quoting import named, one_line, quoted
+from seatrial.models.tensors import expected_shapes
+
+if TYPE_CHECKING:
+    import torch
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _READABLE = ("F32", "F16", "BF16")
 _MAX_INDEX_BYTES = 64 << 20
 
 
-class SafetensorsFolder(Mapping[str, torch.Tensor]):
+class SafetensorsFolder(Mapping[str, "torch.Tensor"]):
     """Tensors by name, as stored. Raises at once: CheckpointError (missing, wrong shape, damaged), UnsupportedModel."""
 
     def __init__(self, folder: Path, config: ModelConfig) -> None:
@@ -63,14 +66,14 @@ class SafetensorsFolder(Mapping[str, torch.Tensor]):
                 )
             if view.get_dtype() not in _READABLE:
                 raise UnsupportedModel(
-                    f"numbers of type {view.get_dtype()}; known: {', '.join(_READABLE)}", path=path, field=name
+                    f"numbers of type {named(view.get_dtype())}; known: {', '.join(_READABLE)}", path=path, field=name
                 )
         # A tied checkpoint may carry the output matrix again, and old ones carry the rotary frequencies.
         unknown = sorted(
             name for name in held - set(shapes) if name != "lm_head.weight" and not name.endswith("rotary_emb.inv_freq")
         )
         if unknown:
-            raise UnsupportedModel("this tensor is not one we compute with", path=self.folder, field=unknown[0])
+            raise UnsupportedModel("this tensor is not one we compute with", path=self.folder, field=named(unknown[0]))
 
 
 def _index(folder: Path) -> dict[str, str]:
@@ -86,7 +89,9 @@ def _index(folder: Path) -> dict[str, str]:
         raise CheckpointError("expected an object of tensor names and files", path=path, field="weight_map")
     for name, file in placed.items():
         if not isinstance(file, str) or Path(file).name != file or not file.endswith(".safetensors"):
-            raise CheckpointError(f"{str(file)[:80]!r} is not the name of a .safetensors file", path=path, field=name)
+            raise CheckpointError(
+                f"{quoted(file)} is not the name of a .safetensors file", path=path, field=named(name)
+            )
     return placed
 
 
@@ -94,6 +99,8 @@ def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except FileNotFoundError as error:
-        raise CheckpointError("this file is missing", path=path) from error
+        pickled = next((file.name for file in sorted(path.parent.glob("*.bin"))), None)
+        instead = f"; `{pickled}` is not read, because such files can run code: convert it" if pickled else ""
+        raise CheckpointError(f"this file is missing{instead}", path=path) from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"not a whole safetensors file: {error}", path=path) from error
+        raise CheckpointError(f"not a whole safetensors file: {one_line(error)}. Fetch it again.", path=path) from error

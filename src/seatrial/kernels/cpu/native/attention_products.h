@@ -13,6 +13,7 @@
 
 #include "attention_plan.h"
 #include "simd_float.h"
+#include "unroll.h"
 
 namespace seatrial::SEATRIAL_LEVEL {
 
@@ -76,7 +77,9 @@ __attribute__((noinline)) void score_tile(const float* q, const Blocks<Source>& 
   const typename Source::Element* const* now = blocks.now + first_block;
   const typename Source::Element* const* next = blocks.next + first_block;
   Vec sums[R][kVectors];
+  SEATRIAL_UNROLL
   for (int r = 0; r < R; ++r)
+    SEATRIAL_UNROLL
     for (int v = 0; v < kVectors; ++v) sums[r][v] = broadcast(0.0f);
   for (int d = 0; d < head_dim; ++d) {
     if constexpr (Source::kCached) {
@@ -88,7 +91,9 @@ __attribute__((noinline)) void score_tile(const float* q, const Blocks<Source>& 
         [&](int r) { return broadcast(q[r * head_dim + d]); },
         [&](int v) { return Source::at(now[v / kPer16] + d * kBlockTokens + v % kPer16 * kLanes); }, sums);
   }
+  SEATRIAL_UNROLL
   for (int r = 0; r < R; ++r)
+    SEATRIAL_UNROLL
     for (int v = 0; v < kVectors; ++v) store(scores + r * kSpan + v * kLanes, sums[r][v]);
 }
 
@@ -99,7 +104,9 @@ __attribute__((noinline)) void value_tile(const float* weights, const Blocks<Sou
                                           int head_dim, const float* shrink, float* out) {
   constexpr int kVectors = W * kPer16;
   Vec sums[R][kVectors];
+  SEATRIAL_UNROLL
   for (int r = 0; r < R; ++r)
+    SEATRIAL_UNROLL
     for (int v = 0; v < kVectors; ++v)
       sums[r][v] = mul(load(out + r * head_dim + column + v * kLanes), broadcast(shrink[r]));
   for (int start = 0; start < count; start += kBlockTokens) {
@@ -112,7 +119,9 @@ __attribute__((noinline)) void value_tile(const float* weights, const Blocks<Sou
                                 [&](int v) { return Source::at(block + p * head_dim + v * kLanes); }, sums);
     }
   }
+  SEATRIAL_UNROLL
   for (int r = 0; r < R; ++r)
+    SEATRIAL_UNROLL
     for (int v = 0; v < kVectors; ++v) store(out + r * head_dim + column + v * kLanes, sums[r][v]);
 }
 

@@ -7,6 +7,8 @@
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -69,14 +71,30 @@ bool runs_amx() {
 
 #elif defined(__aarch64__)
 
-bool runs_neon() {
 #if defined(__linux__)
+
+bool runs_neon() {
   const unsigned long features = getauxval(AT_HWCAP);
-  return (features >> 20 & 1) != 0 && (features >> 10 & 1) != 0;  // dot product, half arithmetic
-#else
-  return true;  // every 64-bit Apple machine has both
-#endif
+  return (features >> 20 & 1) != 0 && (features >> 10 & 1) != 0;  // ASIMDDP dot products, ASIMDHP half arithmetic
 }
+
+#elif defined(__APPLE__)
+
+// Whether the system names a feature and says 1. Names of this form came with macOS 12; the one machine before that,
+// the M1, has both features.
+bool has(const char* feature) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(feature, &value, &size, nullptr, 0) != 0 || value != 0;
+}
+
+bool runs_neon() { return has("hw.optional.arm.FEAT_DotProd") && has("hw.optional.arm.FEAT_FP16"); }
+
+#else
+
+bool runs_neon() { return false; }  // nobody to ask
+
+#endif
 
 #endif
 

@@ -2,10 +2,6 @@
 
 #pragma once
 
-#if !defined(SEATRIAL_EMULATED)  // else the intrinsics were declared before
-#include <immintrin.h>
-#endif
-
 #include "kernels.h"
 
 namespace seatrial::SEATRIAL_LEVEL {
@@ -20,7 +16,7 @@ constexpr ptrdiff_t group_bytes() {
 
 // Bring the line at `p + ahead` near; it may lie outside of any array.
 inline void ask_for(const void* p, ptrdiff_t ahead) {
-  _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(ahead)), _MM_HINT_T0);
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(ahead)));
 }
 
 // The weights that come kPrefetchBytes after a group.

@@ -1,0 +1,69 @@
+"""What an endpoint takes and gives, free of any HTTP library.
+
+In: a `Call`, its body read whole and its key checked. Out: a `Reply`, or a `Streamed` whose events are written as they
+come. `app` translates both ways; when the client goes away the endpoint's task is cancelled and a stream is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Method = Literal["GET", "POST", "DELETE"]
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `headers` have lower-case names; `path_values` are what stood for `{name}` in the route's path.
+
+    `key_id` names the API key that was used, None where none is asked for. `arrived_s` is on the monotonic clock.
+    """
+
+    method: str
+    path: str
+    request_id: str
+    body: bytes = b""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    path_values: Mapping[str, str] = field(default_factory=dict)
+    key_id: str | None = None
+    arrived_s: float = 0.0
+
+
+class Reply(NamedTuple):
+    """A whole answer."""
+
+    body: bytes
+    status: int = 200
+    media_type: bytes = JSON
+    headers: tuple[Header, ...] = ()
+
+
+class Streamed(NamedTuple):
+    """An answer in pieces, each written as it comes. Closing `pieces` stops the work behind them."""
+
+    pieces: AsyncGenerator[bytes]
+    media_type: bytes = EVENT_STREAM
+    headers: tuple[Header, ...] = ()
+
+
+Endpoint = Callable[[Call], Awaitable[Reply | Streamed]]
+
+
+class Route(NamedTuple):
+    """Where an endpoint answers. `path` may hold `{name}`, which stands for one segment.
+
+    `is_open`: answered without an API key, and also while the server is draining. `is_generation`: counts against
+    queue and rate limits.
+    """
+
+    method: Method
+    path: str
+    endpoint: Endpoint
+    is_open: bool = False
+    is_generation: bool = False
