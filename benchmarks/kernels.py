@@ -5,8 +5,7 @@
 A row is one matrix and one number of tokens, computed by `--threads` threads side by side, each with its share of the
 rows. Few tokens are bound by memory: copies of the matrix, larger together than any cache, take turns, and the
 rate at which weights go by stands beside the measured rate of plain reading. Many are bound by arithmetic: beside
-them stands PyTorch's float32 product of the same shape. Quantising the inputs and making the output array count in.
-Every product is checked against its definition before it is timed.
+them stands PyTorch's float32 product of the same shape. Every product is checked before it is timed.
 """
 
 from __future__ import annotations
@@ -15,45 +14,37 @@ import argparse
 import datetime
 import platform
 import statistics
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from seatrial.kernels import cpu
-from seatrial.trial.environment import read_environment
-
 ROOT = Path(__file__).resolve().parents[1]
-SHAPES = {"135M's gate and up": (576, 3072), "3B's gate and up": (2048, 22016)}
+sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
+
+from omissions import missing_levels  # noqa: E402
+from process import measured_limits  # noqa: E402
+from products import FEW_TOKENS, SHAPES, Product, measure_products, times_of  # noqa: E402
+
+from seatrial.kernels import cpu  # noqa: E402
+from seatrial.trial.environment import read_environment  # noqa: E402
+
 FORMATS = ("q4_0", "q4_1", "q8_0", "bf16")
-FEW, MANY = (1, 2, 4, 8), (16, 32, 128, 512)
-FEW_TOKENS_BYTES = 200 * 2**20  # weights that take turns: several times the largest cache
-GROUP_BYTES = {"q4_0": 18, "q4_1": 20, "q8_0": 34}
-
-
-class Row(NamedTuple):
-    """Seconds of one product: median, least and most; multiply-adds and bytes of weights in it."""
-
-    format: str
-    shape: str
-    tokens: int
-    median_s: float
-    least_s: float
-    most_s: float
-    num_products: int
-    num_bytes: int
+TOKENS = (1, 2, 4, 8, 16, 32, 128, 512)
 
 
 class Limits(NamedTuple):
-    """Bytes read from memory and float32 multiply-adds by PyTorch, per second, all threads together."""
+    """Bytes read from memory, float32 multiply-adds by PyTorch, operations from registers: per second, all threads."""
 
     read_bytes: float
     float_products: dict[str, float]
+    operations: dict[str, float]
+
+    def multiply_adds(self, format: str) -> float | None:
+        """The most that the instructions for a format could do; None where that was not measured."""
+        starts = ("float32", "bf16") if format == "bf16" else ("int8",)
+        return max((rate / 2 for name, rate in self.operations.items() if name.startswith(starts)), default=None)
 
 
 def main() -> None:
@@ -69,10 +60,10 @@ def main() -> None:
     level = args.level or cpu.levels()[0]
     limits = _limits(args.threads, args.repeats)
     rows = [
-        row
-        for name, (columns, num_rows) in SHAPES.items()
+        product
+        for shape in SHAPES
         for kind in args.formats
-        for row in _rows(level, kind, name, columns, num_rows, args.threads, args.repeats)
+        for product in measure_products(level, kind, shape, TOKENS, threads=args.threads, repeats=args.repeats)
     ]
     text = _markdown(rows, limits, level, args)
     print(text)
@@ -91,83 +82,11 @@ def _limits(threads: int, repeats: int) -> Limits:
         def once(x: torch.Tensor = x, weight: torch.Tensor = weight) -> None:
             torch.nn.functional.linear(x, weight)
 
-        products[name] = 512 * columns * rows / statistics.median(_times(once, repeats))
-    return Limits(cpu.read_bandwidth(threads), products)
+        products[name] = 512 * columns * rows / statistics.median(times_of(once, repeats))
+    return Limits(cpu.read_bandwidth(threads), products, measured_limits(threads))
 
 
-def _rows(level: str, format: str, shape: str, columns: int, num_rows: int, threads: int, repeats: int) -> list[Row]:
-    rng = np.random.default_rng(1)
-    share = num_rows // threads // 16 * 16
-    first = [_weight(rng, format, share, columns) for _ in range(threads)]
-    num_bytes = sum(weight.num_bytes for weight in first)
-    _check(level, first[0])
-    turns = [first]
-    while len(turns) * num_bytes < FEW_TOKENS_BYTES:
-        turns.append([_weight(rng, format, share, columns) for _ in range(threads)])
-    rows = []
-    with _Side(threads) as side:
-        for tokens in (*FEW, *MANY):
-            x = rng.standard_normal((tokens, columns)).astype(np.float32)
-            chosen = turns if tokens in FEW else turns[:1]
-
-            def once(x: np.ndarray = x, chosen: list[list[cpu.PackedWeight]] = chosen) -> None:
-                side.run(lambda thread: [cpu.matmul(level, weights[thread], x) for weights in chosen])
-
-            times = [elapsed / len(chosen) for elapsed in _times(once, repeats)]
-            median_s, num_products = statistics.median(times), tokens * columns * share * threads
-            rows.append(Row(format, shape, tokens, median_s, min(times), max(times), num_products, num_bytes))
-    return rows
-
-
-class _Side:
-    """Threads that do the same thing side by side; the products let other threads run."""
-
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads)
-        self._start = threading.Barrier(threads)
-        self._threads = range(threads)
-
-    def __enter__(self) -> _Side:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
-
-    def run(self, work: Callable[[int], object]) -> None:
-        def started(thread: int) -> None:
-            self._start.wait()
-            work(thread)
-
-        list(self._pool.map(started, self._threads))
-
-
-def _times(once: Callable[[], None], repeats: int) -> list[float]:
-    once()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        once()
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def _weight(rng: np.random.Generator, format: str, rows: int, columns: int) -> cpu.PackedWeight:
-    if format == "bf16":
-        return cpu.pack([("F32", rng.standard_normal((rows, columns), np.float32))], columns, format)
-    blocks = rng.integers(0, 256, (rows, columns // 32, GROUP_BYTES[format]), np.uint8)
-    blocks[..., 1] = 0x24  # scales of about 0.02, and minima of either sign
-    if format == "q4_1":
-        blocks[..., 3] = blocks[..., 3] & 0x80 | 0x28
-    return cpu.pack([(format.upper(), blocks.reshape(rows, -1))], columns, format)
-
-
-def _check(level: str, weight: cpu.PackedWeight) -> None:
-    x = np.random.default_rng(2).standard_normal((17, weight.columns)).astype(np.float32)
-    got, expected = cpu.matmul(level, weight, x), cpu.matmul("generic", weight, x)
-    np.testing.assert_allclose(got, expected, atol=1e-4 * np.abs(expected).max())
-
-
-def _markdown(rows: list[Row], limits: Limits, level: str, args: argparse.Namespace) -> str:
+def _markdown(rows: list[Product], limits: Limits, level: str, args: argparse.Namespace) -> str:
     where = read_environment(datetime.datetime.now)
     lines = [
         f"# Products of the `{level}` level, {args.hardware}, {datetime.date.today().isoformat()}",
@@ -180,19 +99,25 @@ def _markdown(rows: list[Row], limits: Limits, level: str, args: argparse.Namesp
             f"- PyTorch's float32 product, 512 tokens, {name}: {rate / 1e9:.0f} G multiply-adds/s"
             for name, rate in limits.float_products.items()
         ),
+        f"- multiplication from registers: {_registers(limits) or 'not measured'}",
         "",
-        "| matrix | format | tokens | ms | G multiply-adds/s | of float32's | weights, GB/s | of reading |",
-        "|---|---|---|---|---|---|---|---|",
+        "| matrix | format | tokens | ms | G multiply-adds/s | of float32's | of registers' | weights, GB/s | read |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        rate, weights = row.num_products / row.median_s, row.num_bytes / row.median_s
+        rate, weights = row.operations_per_s / 2, row.bytes_per_s
         spread = f"{row.median_s * 1e3:.3g} ({row.least_s * 1e3:.3g} to {row.most_s * 1e3:.3g})"
-        memory = f"{weights / 1e9:.1f} | {weights / limits.read_bytes:.0%}" if row.tokens in FEW else "– | –"
+        memory = f"{weights / 1e9:.1f} | {weights / limits.read_bytes:.0%}" if row.tokens <= FEW_TOKENS else "– | –"
+        most = limits.multiply_adds(row.format)
         lines.append(
             f"| {row.shape} | {row.format} | {row.tokens} | {spread} | {rate / 1e9:.0f} | "
-            f"{rate / limits.float_products[row.shape]:.2f} × | {memory} |"
+            f"{rate / limits.float_products[row.shape]:.2f} × | {f'{rate / most:.0%}' if most else '–'} | {memory} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *(f"- {missing}" for missing in missing_levels())]).rstrip() + "\n"
+
+
+def _registers(limits: Limits) -> str:
+    return ", ".join(f"{name} {rate / 2e9:,.0f} G multiply-adds/s" for name, rate in limits.operations.items())
 
 
 if __name__ == "__main__":

@@ -67,17 +67,24 @@ class Peer:
             self._process.wait()
 
 
-def commands(names: list[str], path: Path, threads: int, *, level: str | None, llama: Path) -> dict[str, list[str]]:
-    """How each engine is started on a model."""
-    words = [str(path), str(threads)]
-    python, built = sys.executable, str(llama / "bin" / "python")
-    known = {
-        "Seatrial": [python, str(PEERS / "seatrial_worker.py"), *words, *([level] if level else [])],
-        "llama.cpp": [built, str(PEERS / "llama_worker.py"), *words],
-        "transformers bf16": [python, str(PEERS / "transformers_worker.py"), *words, "bfloat16"],
-        "transformers f32": [python, str(PEERS / "transformers_worker.py"), *words, "float32"],
-    }
-    return {name: known[name] for name in names}
+def command(name: str, path: Path, threads: int, *, level: str | None, llama: Path) -> list[str]:
+    """How an engine is started on a file; names begin with the engine's."""
+    python, words = sys.executable, [str(path), str(threads)]
+    if name.startswith("Seatrial"):
+        return [python, str(PEERS / "seatrial_worker.py"), *words, *([level] if level else [])]
+    if name == "llama.cpp":
+        return [str(llama / "bin" / "python"), str(PEERS / "llama_worker.py"), *words]
+    dtypes = {"transformers bf16": "bfloat16", "transformers f32": "float32"}
+    return [python, str(PEERS / "transformers_worker.py"), *words, dtypes[name]]
+
+
+def quantise_gguf(source: Path, target: Path, llama: Path, threads: int) -> Path:
+    """Have llama.cpp write `source` as Q4_K_M, unless `target` is there (minutes for three billion weights)."""
+    if not target.exists():
+        python, words = llama / "bin" / "python", [str(source), str(target), str(threads)]
+        with (CACHE / "quantise.log").open("w") as log:
+            subprocess.run([str(python), str(PEERS / "llama_quantise.py"), *words], check=True, stderr=log)
+    return target
 
 
 def install_llama_cpp(folder: Path) -> None:

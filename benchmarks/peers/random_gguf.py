@@ -1,6 +1,6 @@
-"""A GGUF file of a catalog model's shape with random Q4_0 weights, which every engine opens: same file, same numbers.
+"""A GGUF file of a catalog model's shape with random weights, which every engine opens: same file, same numbers.
 
-Embedding included, all matrices are Q4_0: 4.5 bits a weight throughout. Seeded; the vocabulary is made up.
+Weights are blocks of 4 or 8 bits from the start; layers and embedding may differ. Seeded; the vocabulary is made up.
 """
 
 from __future__ import annotations
@@ -14,24 +14,29 @@ from seatrial.engine.random_model import RandomTensors, plain_tokenizer, shapes
 from seatrial.models.config import ModelConfig
 from seatrial.models.weights.gguf import gguf_name
 
-_FILE_TYPE_Q4_0 = 2
+_FILE_TYPES = {"Q4_0": 2, "Q4_1": 3}
 
 
-def write_random_gguf(path: Path, name: str, *, seed: int = 0) -> Path:
-    """Write the file unless it is there; a half-written one never carries its name."""
+def write_random_gguf(path: Path, name: str, *, inner: str, outer: str, seed: int = 0) -> Path:
+    """Write the file unless it is there; a half-written one never carries its name.
+
+    `name` is a key of `random_model.shapes()`. `inner` (Q4_0 or Q4_1) is the type of the layers' matrices, `outer` that
+    of the embedding.
+    """
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     config, partial = shapes()[name], path.with_suffix(".partial")
-    tensors = RandomTensors(config, inner="Q4_0", outer="Q4_0", seed=seed)
+    tensors = RandomTensors(config, inner=inner, outer=outer, seed=seed)
     writer = gguf.GGUFWriter(partial, config.architecture)
+    writer.add_file_type(_FILE_TYPES[inner])
     _add_metadata(writer, config, name)
     for tensor in tensors:
         kind, raw = tensors.blocks(tensor)
         is_vector = kind == "F32"
         shape = raw.view(np.float32).reshape(-1).shape if is_vector else raw.shape
         dtype = np.dtype(np.float32 if is_vector else np.uint8)
-        stored = None if is_vector else gguf.GGMLQuantizationType.Q4_0
+        stored = None if is_vector else gguf.GGMLQuantizationType[kind]
         writer.add_tensor_info(gguf_name(tensor), shape, dtype, raw.nbytes, raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -45,7 +50,6 @@ def write_random_gguf(path: Path, name: str, *, seed: int = 0) -> Path:
 
 def _add_metadata(writer: gguf.GGUFWriter, config: ModelConfig, name: str) -> None:
     writer.add_name(f"{name}, random weights")
-    writer.add_file_type(_FILE_TYPE_Q4_0)
     writer.add_context_length(config.context_length)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_layers)

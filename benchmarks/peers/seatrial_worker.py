@@ -7,7 +7,6 @@ import sys
 import time
 
 import numpy as np
-import torch
 from worker import negative_log_likelihood, peak_bytes, random_ids, seeds_of, serve
 
 from seatrial.chat import message
@@ -26,7 +25,7 @@ class Seatrial:
 
     def __init__(self, path: str, threads: int, level: str | None) -> None:
         self._path, self._threads, self._level = path, threads, level
-        torch.set_num_threads(threads)
+        self._before = peak_bytes()
 
     def load(self, positions: int, sequences: int) -> dict[str, object]:
         """Open the model and answer a prompt of one token."""
@@ -37,6 +36,7 @@ class Seatrial:
         self._engine = Engine(model.runner, model.tokenizer, model.config.stop_ids, limits, name=model.name)
         self._timer = EngineTimer(self._engine, time.perf_counter)
         self._timer.first_token([1])
+        self._loaded = peak_bytes()
         return {"load_s": time.perf_counter() - start, "runner": runner_name(model.runner)}
 
     def greedy(self, ids: list[int], num_tokens: int) -> list[int]:
@@ -91,17 +91,21 @@ class Seatrial:
         }
 
     def memory(self) -> dict[str, int]:
-        """Weights, cache and the most that was resident, bytes."""
+        """Weights, cache and the most that was resident, bytes: before loading, after it, and now."""
         cache = self._engine.limits.num_blocks * self._model.runner.block_bytes
-        return {"weights": model_bytes(self._model, "auto"), "cache": cache, "peak": peak_bytes()}
+        found = {"weights": model_bytes(self._model, "auto"), "cache": cache, "peak": peak_bytes()}
+        return found | {"before": self._before, "loaded": self._loaded}
 
-    def costs(self, prefill: int, batches: list[int], context: float) -> dict[str, object]:
-        """What the passes cost: operations of a prefill, bytes that a decode step reads, operations of a token."""
+    def costs(self, prompts: list[int], batches: list[int], context: float) -> dict[str, object]:
+        """What passes cost, by tokens of a prompt and answers at once: operations, and bytes that a decode step reads.
+
+        `pair` is what attention takes for a token and one that it sees.
+        """
         config = self._model.config
         return {
-            "prefill_operations": prefill_operations(config, prefill),
-            "step_bytes": [step_bytes(self._model, "auto", batch, context) for batch in batches],
-            "token_operations": prefill_operations(config, 1),
+            "prompts": {str(count): prefill_operations(config, count) for count in prompts},
+            "steps": {str(batch): step_bytes(self._model, "auto", batch, context) for batch in batches},
+            "pair": 4 * config.num_layers * config.num_heads * config.head_dim,
         }
 
     def close(self) -> None:
@@ -123,7 +127,7 @@ class Seatrial:
             tables_SB=np.arange(num_blocks, dtype=np.int32)[None],
             rows_R=np.asarray(rows, np.int32),
         )
-        return self._model.runner.forward(step).numpy()
+        return np.array(self._model.runner.forward(step))
 
 
 if __name__ == "__main__":

@@ -249,7 +249,7 @@ def _refuse_gguf_options(fields: Fields, prefix: str, hidden_size: int, num_head
     width = fields.raw.get(f"{prefix}attention.key_length") or hidden_size // num_heads
     if rotated is not None and rotated != width:
         raise UnsupportedModel(
-            f"rotates {quoted(rotated)} of {width} numbers per head; we rotate all",
+            f"rotates {quoted(rotated)} of {quoted(width)} numbers per head; we rotate all",
             path=path,
             field=f"{prefix}rope.dimension_count",
         )
