@@ -42,7 +42,10 @@ inline simde_int32x4_t emulated_nearest(simde_float32x4_t a) {
   std::memcpy(from, &a, sizeof from);
   for (int i = 0; i < 4; ++i) {
     const float whole = std::nearbyint(from[i]);
-    to[i] = whole != whole ? 0 : whole >= 0x1p31f ? INT32_MAX : whole < -0x1p31f ? INT32_MIN : static_cast<int32_t>(whole);
+    to[i] = whole != whole     ? 0
+            : whole >= 0x1p31f ? INT32_MAX
+            : whole < -0x1p31f ? INT32_MIN
+                               : static_cast<int32_t>(whole);
   }
   simde_int32x4_t result;
   std::memcpy(&result, to, sizeof result);

@@ -1,9 +1,9 @@
-// One group of a panel times a few tokens, for NEON with dot products (Armv8.2). In: the group as `kernels.h` lays it out
-// and the tokens' activations. Out: their running sums.
+// One group of a panel times a few tokens, for NEON with dot products (Armv8.2). In: the group as `kernels.h` lays it
+// out and the tokens' activations. Out: their running sums.
 //
-// `sdot` by element multiplies 16 signed weight codes, one quad of columns for 4 rows, by the same four codes of a token
-// and adds them up in 32 bits; a token's codes of a group fill two registers, and a quad is one of their lanes. So a
-// group costs 32 of them for 512 multiply-adds, whatever the format, and nothing has to be spread or widened.
+// `sdot` by element multiplies 16 signed weight codes, one quad of columns for 4 rows, by the same four codes of a
+// token and adds them up in 32 bits; a token's codes of a group fill two registers, and a quad is one of their lanes.
+// So a group costs 32 of them for 512 multiply-adds, whatever the format, and nothing has to be spread or widened.
 
 #pragma once
 

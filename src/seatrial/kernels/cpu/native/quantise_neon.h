@@ -1,5 +1,5 @@
-// Activations to codes, scales and sums, for NEON. In: rows of floats. Out: what `kernels.h` calls Activations, the same
-// bits as the portable level gives.
+// Activations to codes, scales and sums, for NEON. In: rows of floats. Out: what `kernels.h` calls Activations, the
+// same bits as the portable level gives.
 
 #pragma once
 

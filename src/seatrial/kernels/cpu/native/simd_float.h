@@ -106,8 +106,8 @@ inline Vec choose_below(Vec x, Vec limit, Vec yes, Vec no) {  // yes where x < l
   return vbslq_f32(vcltq_f32(x, limit), yes, no);
 }
 inline Vec power_of_two(Vec shifted) {  // 2^n, where n stands in the low bits of `shifted`
-  const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23);
-  return vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(0x3f800000)));
+  const uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23);  // unsigned, so that it may wrap around
+  return vreinterpretq_f32_u32(vaddq_u32(exponent, vdupq_n_u32(0x3f800000)));
 }
 inline Vec load_bf16(const uint16_t* from) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16)); }
 inline Vec load_int8(const int8_t* from) {
