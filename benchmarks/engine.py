@@ -66,7 +66,9 @@ def main() -> None:
         operations_per_s={kind: max(found[kind] for found in multiplying) for kind in multiplying[0]},
     )
     omitted = left_out(args.without, args.models, _MODELS, peers=args.peers)
-    text = markdown(machine, cases, [*aims_elsewhere(), *missing_levels(), *omitted], quick=args.quick)
+    text = markdown(
+        machine, cases, [*aims_elsewhere(args.level or cpu.levels()[0]), *missing_levels(), *omitted], quick=args.quick
+    )
     print(text)
     if args.write:
         path = ROOT / "benchmarks" / "results" / f"engine_{args.hardware}_{machine.date}.md"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import platform
 import statistics
 import sys
@@ -25,13 +26,14 @@ sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
 
 from omissions import missing_levels  # noqa: E402
 from process import measured_limits  # noqa: E402
-from products import FEW_TOKENS, SHAPES, Product, measure_products, times_of  # noqa: E402
+from products import SHAPES, Product, measure_products, times_of  # noqa: E402
 
 from seatrial.kernels import cpu  # noqa: E402
 from seatrial.trial.environment import read_environment  # noqa: E402
 
 FORMATS = ("q4_0", "q4_1", "q8_0", "bf16")
 TOKENS = (1, 2, 4, 8, 16, 32, 128, 512)
+_BOUND_BY_MEMORY = 8
 
 
 class Limits(NamedTuple):
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
+    args.load = os.getloadavg()
     level = args.level or cpu.levels()[0]
     limits = _limits(args.threads, args.repeats)
     rows = [
@@ -92,7 +95,8 @@ def _markdown(rows: list[Product], limits: Limits, level: str, args: argparse.Na
         f"# Products of the `{level}` level, {args.hardware}, {datetime.date.today().isoformat()}",
         "",
         f"`python benchmarks/kernels.py`, Python {platform.python_version()}, torch {torch.__version__}, {where.cpu}, "
-        f"{args.threads} threads. Median of {args.repeats} (least to most).",
+        f"{args.threads} threads, load averages before: {', '.join(f'{value:.1f}' for value in args.load)}. "
+        f"Median of {args.repeats} (least to most).",
         "",
         f"- reading memory: {limits.read_bytes / 1e9:.1f} GB/s",
         *(
@@ -106,14 +110,21 @@ def _markdown(rows: list[Product], limits: Limits, level: str, args: argparse.Na
     ]
     for row in rows:
         rate, weights = row.operations_per_s / 2, row.bytes_per_s
-        spread = f"{row.median_s * 1e3:.3g} ({row.least_s * 1e3:.3g} to {row.most_s * 1e3:.3g})"
-        memory = f"{weights / 1e9:.1f} | {weights / limits.read_bytes:.0%}" if row.tokens <= FEW_TOKENS else "– | –"
-        most = limits.multiply_adds(row.format)
+        median, least, most = (_milliseconds(value) for value in (row.median_s, row.least_s, row.most_s))
+        memory = (
+            f"{weights / 1e9:.1f} | {weights / limits.read_bytes:.0%}" if row.tokens <= _BOUND_BY_MEMORY else "– | –"
+        )
+        possible = limits.multiply_adds(row.format)
+        share = f"{rate / possible:.0%}" if possible else "–"
         lines.append(
-            f"| {row.shape} | {row.format} | {row.tokens} | {spread} | {rate / 1e9:.0f} | "
-            f"{rate / limits.float_products[row.shape]:.2f} × | {f'{rate / most:.0%}' if most else '–'} | {memory} |"
+            f"| {row.shape} | {row.format} | {row.tokens} | {median} ({least} to {most}) | {rate / 1e9:.0f} | "
+            f"{rate / limits.float_products[row.shape]:.2f} × | {share} | {memory} |"
         )
     return "\n".join([*lines, "", *(f"- {missing}" for missing in missing_levels())]).rstrip() + "\n"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.0f}" if seconds >= 0.1 else f"{seconds * 1e3:.3g}"
 
 
 def _registers(limits: Limits) -> str:

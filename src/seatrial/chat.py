@@ -25,10 +25,11 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """An encoded picture (`data`, with its media type such as `image/png`)."""
+    """An encoded picture (`data`, with its media type such as `image/png`), and how closely to look at it."""
 
     data: bytes
     media_type: str
+    detail: Literal["auto", "low", "high"] = "auto"
 
 
 Part = TextPart | ImagePart
@@ -45,11 +46,12 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function the model may call. `parameters` is a JSON schema."""
+    """A function the model may call. `parameters` is a JSON schema, which `strict` calls hold to exactly."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

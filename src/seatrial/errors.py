@@ -26,7 +26,8 @@ A message names the thing, the value, the limit and the way out; it is shown to 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -95,8 +96,27 @@ class NotRunnable(SeatrialError):
         super().__init__(f"{reason} {way_out}".strip())
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamReply:
+    """What a server said of an error, keys blanked, for whoever passes it on. `status` is an HTTP status from 400 on.
+
+    `headers`, with lower-case names, are those that tell a client when to ask again and what its limits are.
+    """
+
+    status: int
+    message: str
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class ContextTooLong(SeatrialError):
-    """The prompt does not fit the model."""
+    """The prompt does not fit the model. `upstream` as in `ProviderError`."""
+
+    def __init__(self, message: str, *, upstream: UpstreamReply | None = None) -> None:
+        self.upstream = upstream
+        super().__init__(message)
 
 
 class StorageError(SeatrialError):
@@ -104,10 +124,22 @@ class StorageError(SeatrialError):
 
 
 class ProviderError(SeatrialError):
-    """A provider did not answer as it should. `status` is the HTTP status where there was one."""
+    """A provider did not answer as it should. `status` is the HTTP status where there was one.
 
-    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
-        self.status, self.code = status, code
+    `param` names the part of the request that is at fault, as the OpenAI API calls it; `upstream` is what a server
+    said, where it was one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        upstream: UpstreamReply | None = None,
+    ) -> None:
+        self.status, self.code, self.param, self.upstream = status, code, param, upstream
         super().__init__(message)
 
 
@@ -123,9 +155,15 @@ class RateLimited(ProviderError):
     """429. `retry_after_s` is what the provider asked for, seconds."""
 
     def __init__(
-        self, message: str, *, status: int | None = 429, code: str | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = 429,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        upstream: UpstreamReply | None = None,
     ) -> None:
-        super().__init__(message, status=status, code=code)
+        super().__init__(message, status=status, code=code, upstream=upstream)
         self.retry_after_s = retry_after_s
 
 
@@ -133,9 +171,15 @@ class ProviderUnavailable(ProviderError):
     """5xx, or a connection that was refused or reset. `retry_after_s` as in `RateLimited`."""
 
     def __init__(
-        self, message: str, *, status: int | None = None, code: str | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        upstream: UpstreamReply | None = None,
     ) -> None:
-        super().__init__(message, status=status, code=code)
+        super().__init__(message, status=status, code=code, upstream=upstream)
         self.retry_after_s = retry_after_s
 
 

@@ -1,4 +1,4 @@
-"""A browser, and the sample documents that the report's own tests use."""
+"""A browser, and what stands ready for tests of pages: sample documents, scripted providers, checks of any page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
-sys.path.insert(0, str(Path(__file__).parents[1] / "verdict" / "report"))
+for folder in ("verdict/report", "server", "browser"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ MB = 1_000_000
 # What was freed before is used again: of a plan of this size up to a fifth does not show.
 LEAST_SHARE = 0.8
 # Working space of a pass and the kernels' own: not weights and not cache, so not in the plan.
-MOST_BEYOND = 12 * MB
+MOST_BEYOND = 8 * MB
 
 TAKE_IT = """
 import json, sys

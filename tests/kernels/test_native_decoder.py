@@ -223,6 +223,40 @@ def test_only_the_wanted_rows_come_in_the_wanted_order(level: str) -> None:
     np.testing.assert_array_equal(one, whole[[0, 0]])
 
 
+@pytest.mark.parametrize("level", cpu.levels())
+@pytest.mark.parametrize("format", ["bf16", "q8_0", "q4_1", "q4_0"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_hidden_states_are_those_that_scores_are_made_of(name: str, format: str, level: str) -> None:
+    """Of the plain decoder up to rounding, as above; and times the output matrix they are the scores, bit for bit."""
+    model, table, rows = RandomModel.of(CONFIGS[name], format), np.arange(8, dtype=np.int32), ints(69, 3, 40, 3)
+    decoder = model.native(level=level, threads=2)
+    where = (TOKENS, np.arange(70, dtype=np.int32), ints(0, 70), table[None], rows)
+    found = decoder.hidden(*where).copy()
+    plain, ids = model.plain(), torch.from_numpy(TOKENS).long()
+    expected = plain.hidden(ids, torch.arange(70), 70, WholeSequence()).numpy()[rows]
+    assert relative_error(found, expected) < (1e-3 if format == "bf16" else 2e-2)
+    output = "model.embed_tokens.weight" if model.config.tied_embeddings else "lm_head.weight"
+    scores = cpu.matmul(level, model.packed(output), found)
+    np.testing.assert_array_equal(decoder.forward(*where), scores)
+
+
+def test_hidden_states_in_chunks_and_between_passes_for_scores() -> None:
+    decoder, table = RandomModel.of(LLAMA, "q4_1").native(threads=2), np.arange(8, dtype=np.int32)
+    every = np.arange(70, dtype=np.int32)
+    whole = decoder.hidden(TOKENS, every, ints(0, 70), table[None], every).copy()
+    parts = []
+    for start, end in ((0, 1), (1, 17), (17, 64), (64, 70)):
+        count = end - start
+        rows = np.arange(count, dtype=np.int32)
+        run(decoder, TOKENS[:5], ints(30))
+        step = (TOKENS[start:end], np.arange(start, end, dtype=np.int32), ints(0, count), table[None], rows)
+        parts.append(decoder.hidden(*step).copy())
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert decoder.hidden(ints(), ints(), ints(0), np.zeros((0, 0), np.int32), ints()).shape == (0, 96)
+    with pytest.raises(ValueError, match="Token id 99"):
+        decoder.hidden(**{**GOOD, "tokens": ints(1, 99)})
+
+
 def test_an_empty_pass_and_a_sequence_without_tokens_are_fine() -> None:
     decoder, none = RandomModel.of(LLAMA, "q8_0").native(), ints()
     assert decoder.forward(none, none, ints(0), np.zeros((0, 0), np.int32), none).shape == (0, 99)

@@ -69,8 +69,39 @@ def test_tools_go_where_the_template_wants_them() -> None:
     assert xml.render(HELLO, tools=[TOOL]) == json.dumps([bare]) + "null"
     plain = template("{{ tools | tojson }}")
     assert json.loads(plain.render(HELLO, tools=[TOOL])) == [{"type": "function", "function": bare}]
-    with pytest.raises(UsageError, match="no place for tools"):
-        template("{{ messages[0].content }}").render(HELLO, tools=[TOOL])
+
+
+def test_tools_without_a_place_stand_in_the_system_message() -> None:
+    turns = template("{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}")
+    alone = turns.render(HELLO, tools=[TOOL])
+    assert alone.startswith("[system] You can call functions.")
+    listed = alone.split("<tools>\n")[1].split("\n</tools>")[0]
+    assert json.loads(listed) == {"name": "add", "description": "Sum", "parameters": {"type": "object"}}
+    assert alone.endswith("[user] hello\n")
+    told = turns.render([message("system", "Be brief."), *HELLO], tools=[TOOL])
+    assert told.startswith("[system] Be brief.\n\nYou can call functions.")
+    assert told.count("[system]") == 1
+    assert "\n<tool_call>\n" in told
+
+
+def test_results_without_a_place_come_from_the_user() -> None:
+    results = [Message("tool", (TextPart(text),), tool_call_id="c") for text in ("2", "3")]
+    turns = [*HELLO, Message("assistant", (), (ToolCall("c", "add", "{}"),)), *results, message("user", "so?")]
+    plain = template("{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}").render(turns)
+    first, second = (f"<tool_response>\n{text}\n</tool_response>" for text in "23")
+    call = '<tool_call>\n{"name": "add", "arguments": {}}\n</tool_call>'
+    assert plain == f"[user] hello\n[assistant] {call}\n[user] {first}\n{second}\n[user] so?\n"
+    knows = template("{% for m in messages %}{{ 'result' if m.role == 'tool' else m.role }} {% endfor %}")
+    assert knows.render(turns) == "user assistant result result user "
+
+
+def test_variables_reach_the_template_and_go_before() -> None:
+    dual = template("{{ enable_thinking }} {{ colour }} {{ add_generation_prompt }}")
+    assert dual.render(HELLO, thinking=True, variables={"enable_thinking": False, "colour": "red"}) == "False red True"
+    assert dual.render(HELLO, variables={"unknown": [1]}) == "  True"
+    for name in ("messages", "self"):
+        with pytest.raises(UsageError, match=f"`{name}` is not free"):
+            dual.render(HELLO, variables={name: 1})
 
 
 def test_tool_calls_go_to_a_template_that_knows_them() -> None:

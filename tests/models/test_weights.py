@@ -34,7 +34,7 @@ def logits(path: Path) -> torch.Tensor:
     model = Model.from_pretrained(path, dtype="float32", device="cpu")
     num_blocks = -(-len(TOKENS) // BLOCK_TOKENS)
     model.runner.allocate(num_blocks)
-    return model.runner.forward(whole_prompt(TOKENS, range(num_blocks)))
+    return torch.as_tensor(model.runner.forward(whole_prompt(TOKENS, range(num_blocks))))
 
 
 @pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": False}, {"model_type": "smollm3"}])

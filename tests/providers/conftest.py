@@ -1,10 +1,11 @@
-"""Makes the stand-in server importable by its own name."""
+"""Makes the stand-in server and the tiny chat models importable by their own names."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-CONTRACT = str(Path(__file__).resolve().parents[1] / "contract")
-if CONTRACT not in sys.path:
-    sys.path.insert(0, CONTRACT)
+HERE = Path(__file__).resolve().parent
+for folder in (str(HERE), str(HERE.parent / "contract")):
+    if folder not in sys.path:
+        sys.path.insert(0, folder)

@@ -7,13 +7,12 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tokenizers import pre_tokenizers
+from chat_models import TOKENS, ask, checkpoint, random_model
 
 from seatrial.chat import (
     ChatRequest,
@@ -24,56 +23,22 @@ from seatrial.chat import (
     ReasoningDelta,
     Sampling,
     TextDelta,
-    Tool,
-    ToolCallDelta,
     Usage,
     gather,
-    message,
 )
 from seatrial.engine.model import Model
+from seatrial.engine.request import SamplingParams
 from seatrial.engine.torch_runner import TorchRunner
 from seatrial.errors import ContextTooLong, NotRunnable, ProviderError, ProviderUnavailable, RequestRejected
-from seatrial.models.chat_template import ChatTemplate
-from seatrial.models.checkpoint import Checkpoint, SamplingDefaults
-from seatrial.models.config import config_from_hf
-from seatrial.models.smollm import Decoder, decoder_weights
+from seatrial.models.checkpoint import SamplingDefaults
+from seatrial.models.smollm import Decoder
 from seatrial.models.store import ModelStore
-from seatrial.models.tensors import expected_shapes
-from seatrial.models.tokenizer import tokenizer_from_gguf
 from seatrial.providers.base import Provider
 from seatrial.providers.local import LocalProvider, load_local
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n{% endif %}"
-)
-TOKENS = ["<|im_start|>", "<|im_end|>", "<think>", "</think>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "he"]
 
-
-def model(template: str = TEMPLATE, sampling: SamplingDefaults | None = None) -> Model:
-    """Random weights over single bytes; stops only where a test says so."""
-    metadata = {
-        "tokenizer.ggml.model": "gpt2",
-        "tokenizer.ggml.pre": "smollm",
-        "tokenizer.ggml.tokens": TOKENS,
-        "tokenizer.ggml.token_type": [3, 3, 4, 4, *[1] * (len(TOKENS) - 4)],
-        "tokenizer.ggml.merges": ["h e"],
-    }
-    raw = {"model_type": "smollm3", "vocab_size": len(TOKENS), "hidden_size": 32, "intermediate_size": 48}
-    raw |= {"num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}
-    config = config_from_hf(raw)
-    generator = torch.Generator().manual_seed(1)
-    tensors = {n: torch.randn(shape, generator=generator) * 0.3 for n, shape in expected_shapes(config).items()}
-    weights = decoder_weights(config, tensors, dtype=torch.float32, device=torch.device("cpu"))
-    checkpoint = Checkpoint(
-        path=Path("random"),
-        config=config,
-        tokenizer=tokenizer_from_gguf(metadata, Path("random")),
-        chat_template=ChatTemplate(template, now=lambda: datetime(2026, 2, 3)),
-        sampling=sampling or SamplingDefaults(),
-        tensors={},
-    )
-    return Model("random", checkpoint, TorchRunner(Decoder(config, weights)), max_sequences=4, speculate=False)
+def model(sampling: SamplingDefaults | None = None) -> Model:
+    return random_model(checkpoint(sampling=sampling), context_length=512)
 
 
 def plain(loaded: Model) -> Decoder:
@@ -104,10 +69,6 @@ async def provider() -> AsyncIterator[LocalProvider]:
     await local.close()
 
 
-def ask(text: str = "hello", **changes: Any) -> ChatRequest:
-    return ChatRequest((message("user", text),), **{"max_tokens": 8, **changes})
-
-
 async def test_streams_text_and_finishes_once(provider: LocalProvider) -> None:
     typed: Provider = provider
     events = [event async for event in typed.stream(ask())]
@@ -116,7 +77,7 @@ async def test_streams_text_and_finishes_once(provider: LocalProvider) -> None:
     assert len(deltas) > 1
     assert all(isinstance(delta, TextDelta) for delta in deltas)
     loaded = model()
-    expected = loaded.generate(list(ask().messages), provider._params(ask()))
+    expected = loaded.generate(list(ask().messages), SamplingParams(max_tokens=8))
     assert "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)) == expected.text
 
 
@@ -159,17 +120,6 @@ async def test_thinking_switch_reaches_the_template(provider: LocalProvider) -> 
     assert off.finished.usage.prompt_tokens == 23 + 5
 
 
-async def test_tool_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = model(TEMPLATE + "{{ '' if xml_tools else '' }}")
-    scripted(loaded, monkeypatch, '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>')
-    local = LocalProvider(loaded, name="random")
-    events = [e async for e in local.stream(ask(max_tokens=99, tools=(Tool("add", "Sum", {}),)))]
-    await local.close()
-    assert events[0] == ToolCallDelta(0, "call_0", "add", '{"a": 1}')
-    assert isinstance(events[1], Finished)
-    assert events[1].reason == "tool_calls"
-
-
 async def test_seeds_and_defaults() -> None:
     local = LocalProvider(model(sampling=SamplingDefaults(1.0, top_p=0.9)), name="x", rng=random.Random(4))
 
@@ -194,7 +144,6 @@ async def test_stop_texts(provider: LocalProvider) -> None:
     ("request_", "error", "reason"),
     [
         (ChatRequest((Message("user", (ImagePart(b"", "image/png"),)),)), RequestRejected, "text only.*image"),
-        (ask(tools=(Tool("add", "", {}),)), RequestRejected, "no place for tools"),
         (ask(sampling=Sampling(temperature=-1)), RequestRejected, "temperature"),
         (ask(max_tokens=0), RequestRejected, "max_tokens"),
         (ask("x" * 600), ContextTooLong, r"Prompt has 619 tokens; `random` takes 512"),

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from seatrial.chat import ChatRequest, ImagePart, Message, Sampling, TextPart, Tool, ToolCall, message
-from seatrial.errors import NotRunnable
+from seatrial.errors import RequestRejected
 from seatrial.providers.openai_wire import HOSTED_REFUSES, Dialect, encode_request
 
 OPEN = Dialect()
@@ -112,8 +112,11 @@ def test_open_servers_get_the_extensions() -> None:
     ],
 )
 def test_what_the_model_does_not_take_is_refused_by_name(request_: ChatRequest, dialect: Dialect, names: str) -> None:
-    with pytest.raises(NotRunnable, match=names):
+    with pytest.raises(RequestRejected, match=names) as caught:
         encode_request(request_, "m", dialect)
+    assert caught.value.code == "unsupported_parameter"
+    assert caught.value.status is None
+    assert caught.value.param in names.replace("thinking", "chat_template_kwargs")
 
 
 @pytest.mark.parametrize(

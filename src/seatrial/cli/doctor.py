@@ -61,7 +61,12 @@ def _python(environment: Environment) -> Finding:
 def _torch(environment: Environment) -> Finding:
     version = environment.versions.get("torch")
     if version is None:
-        return Finding("missing", "torch", "not installed: no model runs on a GPU, in float32 or from safetensors", "pip install torch==2.13.0")
+        return Finding(
+            "missing",
+            "torch",
+            "not installed: no model runs on a GPU, in float32 or from safetensors",
+            "pip install torch==2.13.0",
+        )
     return Finding("ok", "torch", f"{version}, {environment.accelerator or 'on the CPU'}")
 
 

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from seatrial import __version__
-from seatrial.cli import ask, bench, chat, compare, doctor, models, pull, report, trial, verdict
+from seatrial.cli import ask, bench, chat, compare, doctor, keys, models, pull, report, serve, trial, verdict
 from seatrial.errors import SeatrialError
 
 app = typer.Typer(
@@ -33,6 +33,8 @@ app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.add_typer(models.app, name="models")
 app.command("pull")(pull.pull)
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 

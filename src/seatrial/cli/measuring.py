@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.cli.wiring import ProviderPool, cost_of_usage, now, open_catalog
+from seatrial.cli.costs import cost_of_usage
+from seatrial.cli.wiring import ProviderPool, now, open_catalog
 from seatrial.trial.candidates import parse_candidates
 from seatrial.trial.environment import read_environment
 from seatrial.trial.plan import Plan, plan_trial

@@ -19,7 +19,6 @@ from seatrial.errors import NotRunnable, UsageError
 
 if TYPE_CHECKING:
     from seatrial.catalog.entry import Entry
-    from seatrial.chat import Usage
     from seatrial.cli.settings import Settings
     from seatrial.engine.bench_report import BenchReport, BenchSettings
     from seatrial.models.store import ModelStore
@@ -71,6 +70,35 @@ class ProviderPool:
             self._opened[key] = self._open(candidate, workload)
         return self._opened[key]
 
+    def size_bytes(self, candidate: Candidate) -> int:
+        """What the candidate will take in memory if it is opened now: its weights and cache, 0 where it runs elsewhere.
+
+        Raises as opening it does.
+        """
+        if not candidate.runs_here:
+            return 0
+        from seatrial.engine.memory import plan_memory
+        from seatrial.models.checkpoint import open_checkpoint
+        from seatrial.models.devices import free_bytes
+        from seatrial.models.precision import dtype_by_name
+        from seatrial.models.weights.packed import stored_kinds
+
+        settings = candidate.settings
+        dtype, context = dtype_by_name(str(settings.get("dtype", "auto"))), settings.get("context")
+        path = open_store(self._settings).resolve(self._source(candidate), revision=candidate.revision)
+        checkpoint = open_checkpoint(path, now=now)
+        need = plan_memory(
+            checkpoint.config,
+            stored_kinds(checkpoint.config, checkpoint.tensors),
+            dtype="bfloat16" if dtype in ("float32", "float16") else dtype,
+            cache="int8" if settings.get("cache") == "int8" else "bf16",
+            free_bytes=free_bytes("cpu"),
+            max_sequences=min(self._concurrency, _MAX_SEQUENCES),
+            context=None if context is None else int(context),
+            model=candidate.id,
+        )
+        return need.total_bytes * 2 if dtype == "float32" else need.total_bytes
+
     async def close(self) -> None:
         """Close every provider that was opened."""
         while self._opened:
@@ -85,15 +113,10 @@ class ProviderPool:
                 return self._open_server(candidate, candidate.base_url or "", api_key=None)
             case "openai":
                 return self._open_openai(candidate)
-            case "path":
-                return self._open_local(candidate, candidate.target)
-            case "hub":
-                return self._open_local(candidate, f"hf:{candidate.target}")
-            case "catalog":
-                entry = self._catalog.get(candidate.model or candidate.target)
-                if entry.runs == "hosted":
-                    return self._open_hosted(candidate, entry)
-                return self._open_local(candidate, str(self._pulled(entry)))
+            case "catalog" if not candidate.runs_here:
+                return self._open_hosted(candidate, self._catalog.get(candidate.model or candidate.target))
+            case _:
+                return self._open_local(candidate)
 
     def _open_hosted(self, candidate: Candidate, entry: Entry) -> Provider:
         if entry.maker != "OpenAI" and self._settings.openai_base_url_is_default:
@@ -138,13 +161,23 @@ class ProviderPool:
             raise NotRunnable(f"The weights of `{entry.id}` are not on this machine.", way_out)
         return path
 
-    def _open_local(self, candidate: Candidate, source: str) -> Provider:
+    def _source(self, candidate: Candidate) -> str:
+        """What the loader calls a model that runs here."""
+        match candidate.kind:
+            case "path":
+                return candidate.target
+            case "hub":
+                return f"hf:{candidate.target}"
+            case _:
+                return str(self._pulled(self._catalog.get(candidate.model or candidate.target)))
+
+    def _open_local(self, candidate: Candidate) -> Provider:
         from seatrial.providers.local import load_local
 
         settings = candidate.settings
         threads, context = settings.get("threads"), settings.get("context")
         return load_local(
-            source,
+            self._source(candidate),
             store=open_store(self._settings),
             dtype=str(settings.get("dtype", "auto")),
             cache="int8" if settings.get("cache") == "int8" else "bf16",
@@ -235,21 +268,6 @@ def runs_here(entry: Entry) -> bool:
     from seatrial.models.config import ARCHITECTURES
 
     return entry.weights is not None and entry.weights.architecture in ("", *ARCHITECTURES)
-
-
-def cost_of_usage(catalog: Catalog, candidate: Candidate, usage: Usage, on: datetime) -> float | None:
-    """What a reply cost in US dollars: 0.0 where nothing is paid per token, None where no price is known."""
-    from seatrial.catalog.prices import cost_usd, price_on
-
-    if candidate.kind in ("baseline", "hub", "path"):
-        return 0.0
-    entry = catalog.find(candidate.model) if candidate.model else None
-    if entry is None:
-        return None
-    if entry.runs == "local" and candidate.kind == "catalog":
-        return 0.0
-    price = price_on(entry, on.date(), usage.prompt_tokens)
-    return cost_usd(price.value, usage) if price else None
 
 
 def _open_baseline(candidate: Candidate, workload: Workload | None) -> Provider:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seatrial.engine.grammar import Matcher
+from seatrial.engine.reasoning import Reasoning
 from seatrial.engine.request import Finish, Gain, SamplingParams, Sequence
 from seatrial.engine.runner import Scores
 from seatrial.engine.sampler import Choice, Chooser, choose_each
@@ -23,7 +24,10 @@ from seatrial.models.detokenizer import Detokenizer
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """See the module. `matcher` is None without a constraint, `drafter` None where nothing is guessed."""
+    """See the module. `matcher` is None without a constraint, `drafter` None where nothing is guessed.
+
+    `reasoning` is None where the model cannot reason; while it is open, the matcher waits.
+    """
 
     sequence: Sequence
     params: SamplingParams
@@ -32,16 +36,37 @@ class Answer:
     text: Detokenizer
     matcher: Matcher | None
     drafter: Drafter | None
+    reasoning: Reasoning | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the best token is all it needs from now on."""
+        return self.chooser.plain and (self.reasoning is None or self.reasoning.is_over)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the grammar has a say in the next token."""
+        reasoning = self.reasoning
+        return self.matcher is not None and (reasoning is None or reasoning.is_over or reasoning.is_head)
+
+    def mask(self) -> NDArray[np.int32]:
+        """What may come next; ask only where `is_held`. At the head that is also the tag that opens reasoning."""
+        assert self.matcher is not None
+        mask = self.matcher.mask()
+        if self.reasoning is not None and self.reasoning.is_head and self.reasoning.opening_id is not None:
+            word, bit = divmod(self.reasoning.opening_id, 32)
+            mask.view(np.uint32)[word] |= np.uint32(1 << bit)
+        return mask
 
     def draft(self, cheap: int) -> None:
-        """Guess what comes next: what the grammar forces, else up to `cheap` tokens that followed the same before."""
+        """Guess what comes next: what is certain to, else up to `cheap` tokens that followed the same before."""
         sequence = self.sequence
         sequence.draft = []
         room = sequence.max_length - len(sequence.tokens) - 1
         decoding = sequence.num_computed == len(sequence.tokens) - 1 and len(sequence.tokens) > sequence.num_prompt
         if self.drafter is None or room <= 0 or not decoding:
             return
-        guesses = self.matcher.forced() if self.matcher else []
+        guesses = self._certain()
         if not guesses and cheap > 0:
             guesses = self.drafter.propose(sequence.tokens)[:cheap]
         sequence.draft = guesses[:room]
@@ -54,17 +79,45 @@ class Answer:
         complete: list[int] = []
 
         def chosen(index: int) -> Choice:
-            mask = self.matcher.mask() if index and self.matcher is not None else first_mask
-            choice = choose_each(logits_RV[index : index + 1], [self.chooser], [mask])[0]
+            mask = first_mask if index == 0 else self.mask() if self.is_held else None
+            choice = self._next(logits_RV[index : index + 1], mask)
             if choice.token_id is not None:
-                self.chooser.observe(choice.token_id)
-                if self.matcher is not None and choice.token_id not in self.stop_ids:
-                    self.matcher.accept(choice.token_id)
-                    if self.matcher.finished:
-                        complete.append(index + 1)
+                self._observe(choice.token_id)
+                if self.matcher is not None and self.matcher.finished:
+                    complete.append(index + 1)
             return choice
 
         return accept(draft, chosen, self.stop_ids)[: min(complete, default=None)]
+
+    def _certain(self) -> list[int]:
+        """Tokens that can only come next: what is forced, or what the grammar leaves no choice about."""
+        if self.reasoning is not None and not self.reasoning.is_over:
+            return list(self.reasoning.forced)
+        return self.matcher.forced() if self.matcher else []
+
+    def _next(self, logits_1V: Scores, mask: NDArray[np.int32] | None) -> Choice:
+        """The token that comes next: the forced one, or the model's choice.
+
+        A model that would end an answer in its reasoning, before what was asked for could begin, has that closed.
+        """
+        reasoning = self.reasoning
+        is_open = reasoning is not None and reasoning.is_open
+        if reasoning is not None and reasoning.forced:
+            return Choice(reasoning.forced[0], reasoning=is_open)
+        choice = choose_each(logits_1V, [self.chooser], [mask])[0]
+        if reasoning is not None and is_open:
+            if self.matcher is not None and choice.token_id in self.stop_ids:
+                reasoning.end()
+                return Choice(reasoning.forced[0], reasoning=True)
+            return choice._replace(reasoning=True)
+        return choice
+
+    def _observe(self, token_id: int) -> None:
+        self.chooser.observe(token_id)
+        if self.reasoning is not None and not self.reasoning.is_over and self.reasoning.take(token_id):
+            return
+        if self.matcher is not None and token_id not in self.stop_ids:
+            self.matcher.accept(token_id)
 
     def gain(self, choice: Choice, length: int, *, is_last: bool) -> Gain:
         """What the caller hears of a chosen token, with which the sequence has `length` tokens.
@@ -73,7 +126,7 @@ class Answer:
         """
         assert choice.token_id is not None
         ends = choice.token_id in self.stop_ids and not self.params.ignore_eos
-        text = "" if ends else self.text.push(choice.token_id)
+        text = "" if ends else self.text.push(choice.token_id, may_stop=not choice.reasoning)
         complete = is_last and self.matcher is not None and self.matcher.finished
         finish: Finish | None = None
         if ends or complete or self.text.stopped:
@@ -90,4 +143,5 @@ class Answer:
             num_cached=self.sequence.num_cached,
             logprob=choice.logprob,
             top=choice.top,
+            reasoning=choice.reasoning,
         )

@@ -30,7 +30,13 @@ MOST_DEPTH = 64
 MOST_PROPERTIES = 1_024
 MOST_PROPERTIES_OF_ONE = 256
 
-NAMES = {"json_schema": "JSON schema", "json": "JSON object", "regex": "regex", "choice": "list of choices"}
+NAMES = {
+    "json_schema": "JSON schema",
+    "json": "JSON object",
+    "regex": "regex",
+    "choice": "list of choices",
+    "tools": "list of tools",
+}
 
 # All are set, because a schema may bring its own under `x-guidance`, and these go before.
 _OPTIONS: JsonCompileOptions = {
@@ -53,7 +59,10 @@ _COMPOSING_BESIDE_PROPERTIES = {"$ref", "anyOf", "patternProperties"}
 
 
 def grammar_of(constraint: Constraint) -> str:
-    """The grammar of the texts that fit. Raises UsageError where the constraint is malformed or too large."""
+    """The grammar of the texts that fit; that of `tools` is made by `tool_grammar`.
+
+    Raises UsageError where the constraint is malformed or too large.
+    """
     kind, value = constraint.kind, constraint.value
     most = MOST_REGEX_CHARACTERS if kind == "regex" else MOST_CHARACTERS
     if len(value) > most:
@@ -64,7 +73,31 @@ def grammar_of(constraint: Constraint) -> str:
         return LLMatcher.grammar_from_regex(value)
     if kind == "choice":
         return LLMatcher.grammar_from_regex("|".join(_literal(choice) for choice in _choices(value)))
-    return _grammar_of_schema({"type": "object"} if kind == "json" else _parsed(value, NAMES[kind]))
+    return grammar_of_schema({"type": "object"} if kind == "json" else _parsed(value, NAMES[kind]))
+
+
+def grammar_of_schema(schema: Any) -> str:
+    """The grammar of a JSON schema, which is changed: it is the caller's own copy. Raises as `grammar_of`."""
+    if schema is True:
+        schema = {}
+    if not isinstance(schema, dict):
+        raise UsageError(f"The JSON schema is {json.dumps(schema)[:40]}; it must be an object (or true: any JSON).")
+    subschemas = list(_subschemas_of(schema))
+    if not any(_composes(each) for each in subschemas):
+        for each in subschemas:
+            _close(each)
+    for each in subschemas:
+        _refuse_what_would_be_missed(each)
+    try:
+        text = json.dumps(schema, allow_nan=False)
+    except ValueError as error:
+        raise UsageError("The JSON schema holds a number too large for a 64-bit float.") from error
+    except RecursionError as error:
+        raise UsageError(f"The JSON schema is nested too deep; {MOST_DEPTH} levels are taken.") from error
+    try:
+        return LLMatcher.grammar_from_json_schema(text, overrides=_OPTIONS)
+    except ValueError as error:
+        raise UsageError(f"The JSON schema cannot be read: {error}.") from error
 
 
 def _choices(value: str) -> list[str]:
@@ -98,29 +131,6 @@ def _parsed(value: str, name: str) -> Any:
         raise UsageError(f"The {name} is nested too deep; {MOST_DEPTH} levels are taken.") from error
     except ValueError as error:
         raise UsageError(f"The {name} is not valid JSON: {error}.") from error
-
-
-def _grammar_of_schema(schema: Any) -> str:
-    if schema is True:
-        schema = {}
-    if not isinstance(schema, dict):
-        raise UsageError(f"The JSON schema is {json.dumps(schema)[:40]}; it must be an object (or true: any JSON).")
-    subschemas = list(_subschemas_of(schema))
-    if not any(_composes(each) for each in subschemas):
-        for each in subschemas:
-            _close(each)
-    for each in subschemas:
-        _refuse_what_would_be_missed(each)
-    try:
-        text = json.dumps(schema, allow_nan=False)
-    except ValueError as error:
-        raise UsageError("The JSON schema holds a number too large for a 64-bit float.") from error
-    except RecursionError as error:
-        raise UsageError(f"The JSON schema is nested too deep; {MOST_DEPTH} levels are taken.") from error
-    try:
-        return LLMatcher.grammar_from_json_schema(text, overrides=_OPTIONS)
-    except ValueError as error:
-        raise UsageError(f"The JSON schema cannot be read: {error}.") from error
 
 
 def _subschemas_of(schema: Any) -> Iterator[dict[str, Any]]:

@@ -5,11 +5,13 @@ before each. llguidance does the parsing; it lets go of the interpreter lock whi
 computed on another thread while the model runs. What it does not support is refused with its reason, and its own
 limits are set so that a grammar which grows without end fails one answer and costs no more.
 
-Tokens that were added to the vocabulary (roles, markers) never stand in a constrained answer.
+Tokens that were added to the vocabulary (roles, markers) never stand in a constrained answer, but for the tags around
+tool calls where those are asked for.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from seatrial.engine.constraint import NAMES, grammar_of
 from seatrial.engine.request import Constraint
+from seatrial.engine.tool_grammar import tool_grammar_of
 from seatrial.errors import UsageError
 from seatrial.models.tokenizer import Tokenizer
 
@@ -52,7 +55,7 @@ class GrammarCompiler:
                 if kept.num_copies < _MOST_COPIES:
                     self._kept[constraint] = _Compiled(kept.matcher, kept.num_copies + 1)
                 return self._follow(kept.matcher)
-        grammar = grammar_of(constraint)
+        grammar = self._grammar_of(constraint)
         if not self._stop_ids:
             raise UsageError("A constraint needs a model with a stop token; this one names none.")
         matcher = LLMatcher(self._read_vocabulary(), grammar, log_level=0, limits=_limits())
@@ -64,6 +67,19 @@ class GrammarCompiler:
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         return self._follow(matcher)
+
+    def _grammar_of(self, constraint: Constraint) -> str:
+        return (
+            tool_grammar_of(constraint.value, self._spelled) if constraint.kind == "tools" else grammar_of(constraint)
+        )
+
+    def _spelled(self, tag: str) -> str:
+        """A tag as Lark writes it: the token of that name where the vocabulary has one, else its text.
+
+        By name, because the mask of llguidance 1.9 takes a token that is given by number for any other special one.
+        """
+        token_id = self._tokenizer.added_id(tag)
+        return json.dumps(tag) if token_id is None or token_id >= self._vocab_size else tag
 
     def _follow(self, matcher: LLMatcher) -> Matcher:
         return Matcher(matcher.deep_copy(), self._vocab_size, self._stop_ids)
@@ -135,8 +151,8 @@ class _Vocabulary:
         self._added = {i: token.content for i, token in tokenizer.backend.get_added_tokens_decoder().items()}
         self.eos_token_id = stop_ids[0]
         self.special_token_ids = sorted({*stop_ids, *(i for i in self._added if i < vocab_size)})
-        silent = frozenset(self.special_token_ids)
-        self.tokens = [b"" if i in silent else tokenizer.token_bytes(i) for i in range(vocab_size)]
+        named = {i: (tokenizer.token_text(i) or "").encode() for i in self.special_token_ids}
+        self.tokens = [named[i] if i in named else tokenizer.token_bytes(i) for i in range(vocab_size)]
 
     def __call__(self, text: str) -> list[int]:
         """Token ids of a text, without added tokens: where one is spelled out in it, it is cut after its first sign."""

@@ -2,7 +2,7 @@
 
 `add` queues a prompt, `step` makes one pass of the model for whatever the scheduler has picked and reports what every
 answer gained. An `Answer` holds its own state, the scheduler blocks and order, the runner computes. An answer that
-goes wrong fails alone.
+goes wrong fails alone. `embed` queues texts that are only read, in the same steps.
 
 Shape suffixes: R rows whose scores are wanted, V vocabulary.
 """
@@ -10,6 +10,7 @@ Shape suffixes: R rows whose scores are wanted, V vocabulary.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence as Several
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 
 from seatrial.engine.answer import Answer
 from seatrial.engine.blocks import BlockPool
+from seatrial.engine.embedding import Embedder
 from seatrial.engine.grammar import GrammarCompiler, Matcher
+from seatrial.engine.reasoning import Reasoning
 from seatrial.engine.request import Constraint, Gain, SamplingParams, Sequence
 from seatrial.engine.runner import BLOCK_TOKENS, Runner, Scores, StepInput
 from seatrial.engine.sampler import Choice, Chooser, choose_each
@@ -82,13 +85,20 @@ class Engine:
             max_step_tokens=limits.max_step_tokens,
         )
         self._answers: dict[int, Answer] = {}
+        self._embedder = Embedder(
+            runner,
+            self._scheduler,
+            num_places=max(1, limits.max_sequences // 2),
+            longest=min(limits.context_length, limits.num_blocks * BLOCK_TOKENS),
+            name=name,
+        )
         self._masking = ThreadPoolExecutor(1, thread_name_prefix="seatrial-grammar")
         self._totals = _Totals()
         runner.allocate(limits.num_blocks)
 
     def __len__(self) -> int:
-        """Answers that are not finished."""
-        return len(self._answers)
+        """Answers, and jobs of texts to embed, that are not finished."""
+        return len(self._answers) + len(self._embedder)
 
     def compile(self, constraint: Constraint) -> Matcher:
         """Make a constraint ready for one answer, from any thread. Raises UsageError where it cannot be held to."""
@@ -118,40 +128,66 @@ class Engine:
             text=Detokenizer(self._tokenizer, params.stop),
             matcher=matcher,
             drafter=Drafter() if self.limits.speculate else None,
+            reasoning=None
+            if params.thinking is None
+            else Reasoning(params.thinking, self._tokenizer, then_held=matcher is not None),
         )
         self._scheduler.add(sequence)
         self._answers[key] = answer
         return len(tokens)
 
+    def embed(self, key: int, texts: Several[list[int]]) -> int:
+        """Queue texts to embed, as token ids, under a key like that of an answer; returns the number of tokens.
+
+        One `Gain` with `vectors_ND` comes of them. Raises ContextTooLong, UsageError for an empty text and ids outside
+        the vocabulary.
+        """
+        return self._embedder.add(key, texts)
+
     def cancel(self, key: int) -> None:
-        """Drop an answer; nothing more is reported of it. Unknown keys are ignored."""
+        """Drop an answer or texts; nothing more is reported of them. Unknown keys are ignored."""
         if self._answers.pop(key, None) is not None:
             self._scheduler.cancel(key)
+        self._embedder.cancel(key)
 
     def step(self) -> list[Gain]:
-        """One pass of the model. Empty when prompts are not through yet, or nothing is left to do."""
+        """One pass of the model, and one more where texts are read beside answers.
+
+        Empty when prompts are not through yet, or nothing is left to do.
+        """
+        self._embedder.enter()
         running = self._scheduler.running
         cheap = self._runner.cheap_tokens - len(running)
         for sequence in running:
-            self._answers[sequence.key].draft(cheap)
-            cheap -= len(sequence.draft)
+            if answer := self._answers.get(sequence.key):
+                answer.draft(cheap)
+                cheap -= len(sequence.draft)
         step = self._scheduler.schedule()
         if not step.chunks:
             return []
         self._totals.steps += 1
+        texts = tuple(chunk for chunk in step.chunks if self._embedder.reads(chunk))
+        if not texts:
+            return self._answer(step.chunks)
+        gains = self._embedder.read(texts, step_input(texts))
+        chunks = tuple(chunk for chunk in step.chunks if chunk.sequence.key in self._answers)
+        return gains + self._answer(chunks) if chunks else gains
+
+    def _answer(self, chunks: tuple[Chunk, ...]) -> list[Gain]:
+        """Compute the chunks of answers, and choose from their scores."""
         masks = {
-            chunk.sequence.key: self._masking.submit(matcher.mask)
-            for chunk in step.chunks
-            if chunk.samples and (matcher := self._answers[chunk.sequence.key].matcher)
+            chunk.sequence.key: self._masking.submit(answer.mask)
+            for chunk in chunks
+            if chunk.samples and (answer := self._answers[chunk.sequence.key]).is_held
         }
         try:
-            logits_RV = self._runner.forward(step_input(step.chunks))
-            choices = self._best(step.chunks, logits_RV)
+            logits_RV = self._runner.forward(step_input(chunks))
+            choices = self._best(chunks, logits_RV)
         except Exception as error:  # whatever it was, these answers cannot go on, and the engine must
-            return [self._failed(self._answers[chunk.sequence.key], error) for chunk in step.chunks]
+            return [self._failed(self._answers[chunk.sequence.key], error) for chunk in chunks]
         gains: list[Gain] = []
         row = 0
-        for chunk in step.chunks:
+        for chunk in chunks:
             answer = self._answers[chunk.sequence.key]
             num_rows = chunk.num_draft + 1 if chunk.samples else 0
             try:
@@ -185,6 +221,7 @@ class Engine:
         """Drop all answers and give the memory back."""
         for key in list(self._answers):
             self.cancel(key)
+        self._embedder.close()
         self._masking.shutdown()
         self._runner.close()
 
@@ -209,7 +246,7 @@ class Engine:
         for chunk in chunks:
             if not chunk.samples:
                 continue
-            if self._answers[chunk.sequence.key].chooser.plain:
+            if self._answers[chunk.sequence.key].is_plain:
                 rows.extend(range(row, row + chunk.num_draft + 1))
                 owners.append(chunk)
             row += chunk.num_draft + 1

@@ -1,7 +1,8 @@
 """A model, ready to answer: what `Model.from_pretrained` gives.
 
-In: an id, a folder or a `.gguf` file. Out: texts. `Model` owns the checkpoint, the runner and, from the first answer
-on, one engine; `generate` and `stream` are the short way, `engine` is what a service drives.
+In: an id, a folder or a `.gguf` file. Out: answers as text, or vectors of texts. `Model` owns the checkpoint, the
+runner and, from the first answer on, one engine; `generate` and `stream` are the short way, `engine` is what a service
+drives.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from seatrial.chat import Message
 from seatrial.engine.loop import Engine, EngineLimits
@@ -83,9 +87,9 @@ class Model:
         """Load a pulled model by id (`smollm2-135m`, `hf:owner/name`), a checkpoint folder, or a `.gguf` file.
 
         `dtype`, `device`, `threads`, `level` and `cache` as for `open_runner`. `context_length` bounds prompt and
-        answer together (default: what the model takes, or what half of free memory holds), `max_sequences` how many
-        are answered at once. `name` is what messages call the model. `now` is the clock a chat template may ask for
-        today's date.
+        answer together (default: what the model takes, what half of free memory holds, or 131,072), `max_sequences` how
+        many are answered at once. `name` is what messages call the model. `now` is the clock a chat template may ask
+        for today's date.
 
         Raises NotRunnable (not pulled, or too large for this machine), CheckpointError, UnsupportedModel, UnknownName,
         UsageError (a context that the model does not take).
@@ -171,6 +175,23 @@ class Model:
     def generate(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Generation:
         """Answer one prompt. Raises ContextTooLong, UsageError."""
         return self.generate_all([prompt], params, thinking=thinking)[0]
+
+    def embed(self, texts: Sequence[str | Sequence[int]]) -> NDArray[np.float32]:
+        """One vector for each text, [texts, hidden size], of length 1.
+
+        It is the mean of the hidden states of the text's tokens after the last norm. Raises ContextTooLong, UsageError.
+        """
+        engine = self._idle_engine()
+        engine.embed(0, [self.prompt_ids(text) for text in texts])
+        try:
+            gains: list[Gain] = []
+            while not gains:
+                gains = engine.step()
+            vectors_ND = self._checked(gains[0]).vectors_ND
+            assert vectors_ND is not None
+            return vectors_ND
+        finally:
+            engine.cancel(0)
 
     def stream(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Iterator[str]:
         """The answer in pieces, as they become certain. Closing the iterator stops the work."""

@@ -62,6 +62,10 @@ class NativeRunner:
         """See `Runner`. The scores are the kernels' own memory, not copied."""
         return self._decoder.forward(step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R)
 
+    def hidden(self, step: StepInput) -> NDArray[np.float32]:
+        """See `Runner`. Not copied either."""
+        return self._decoder.hidden(step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R)
+
     def close(self) -> None:
         """See `Runner`."""
         self._decoder.close()

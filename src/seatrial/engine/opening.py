@@ -16,7 +16,7 @@ from seatrial.engine.runner import Runner
 from seatrial.errors import NotRunnable
 from seatrial.models.checkpoint import Checkpoint
 from seatrial.models.devices import choose_device
-from seatrial.models.precision import dtype_by_name
+from seatrial.models.precision import NATIVE_DTYPES, dtype_by_name
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ def open_runner(
     }
     wanted = next((what for what, is_asked in native_only.items() if is_asked), None)
     if wanted is not None:
-        raise NotRunnable(f"`{name}` cannot run with {wanted} here: {unfit}.", 'Use dtype "auto".')
+        way_out = "Leave it out." if asked in NATIVE_DTYPES else f"Leave it out, or the dtype `{asked}`."
+        raise NotRunnable(f"`{name}` cannot run with {wanted} here: {unfit}.", way_out)
     if asked == "auto":
         _log.info("%s runs in plain PyTorch: %s", name, unfit)
     from seatrial.engine.torch_runner import open_plain

@@ -3,13 +3,19 @@
 A `Request` comes in, a `Sequence` lives inside while it is answered, a `Gain` goes out for each token.
 """
 
+# ruff: noqa: N815 - fields carry shape suffixes
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from seatrial.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Finish = Literal["stop", "length", "failed"]
 _MOST_LOGPROBS = 20
@@ -20,12 +26,26 @@ _MOST_STOPS = 16
 class Constraint:
     """What an answer must look like.
 
-    `json_schema` (value: the schema as JSON text), `json` (any JSON object; value empty), `regex`, or `choice`
-    (value: a JSON list of texts).
+    `json_schema` (value: the schema as JSON text), `json` (any JSON object; value empty), `regex`, `choice`
+    (value: a JSON list of texts), or `tools` (value: as `tool_grammar` reads it).
     """
 
-    kind: Literal["json_schema", "json", "regex", "choice"]
+    kind: Literal["json_schema", "json", "regex", "choice", "tools"]
     value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """Reasoning at the head of an answer, between two tags. `is_open`: the prompt ends inside of it.
+
+    After `max_tokens` of it, the closing tag is put into the model's mouth. What an answer must look like and the
+    texts that stop it hold from the end of the reasoning on.
+    """
+
+    opening: str = "<think>"
+    closing: str = "</think>"
+    is_open: bool = False
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +55,8 @@ class SamplingParams:
     Temperature 0 is greedy. Penalties follow OpenAI (`frequency`, `presence`: over the answer) and CTRL
     (`repetition`: over prompt and answer; Keskar et al. 2019, arXiv 1909.05858, section 4.1). `logit_bias` is added
     to the scores of token ids. `num_logprobs` asks for log-probabilities: of the chosen token and, above 0, of that
-    many best ones. `truncate` "left" drops the beginning of a prompt that does not fit.
+    many best ones. `thinking` is given where the model may reason first. `truncate` "left" drops the beginning of a
+    prompt that does not fit.
     """
 
     max_tokens: int = 256
@@ -52,6 +73,7 @@ class SamplingParams:
     ignore_eos: bool = False
     num_logprobs: int | None = None
     constraint: Constraint | None = None
+    thinking: Thinking | None = None
     truncate: Literal["left"] | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +91,12 @@ class SamplingParams:
                 self.num_logprobs,
                 self.num_logprobs is None or 0 <= self.num_logprobs <= _MOST_LOGPROBS,
                 f"from 0 to {_MOST_LOGPROBS}",
+            ),
+            (
+                "thinking_tokens",
+                self.thinking and self.thinking.max_tokens,
+                self.thinking is None or self.thinking.max_tokens is None or self.thinking.max_tokens >= 0,
+                "0 or more",
             ),
             ("stop", f"{len(self.stop)} texts", len(self.stop) <= _MOST_STOPS, f"at most {_MOST_STOPS} texts"),
             (
@@ -90,6 +118,7 @@ class Sequence:
     `tokens` is the prompt and the answer so far; keys and values of the first `num_computed` of them lie in `blocks`,
     of which the first `num_cached` prompt tokens were there already when the sequence was first admitted.
     `draft` are guessed next tokens, not part of `tokens`; whoever speculates sets them before each step.
+    `is_read_whole`: every position is computed, even where the cache knows it; set for texts that are embedded.
     """
 
     key: int
@@ -100,6 +129,7 @@ class Sequence:
     num_cached: int = 0
     blocks: list[int] = field(default_factory=list)
     draft: list[int] = field(default_factory=list)
+    is_read_whole: bool = False
 
 
 class TokenLogprob(NamedTuple):
@@ -114,6 +144,8 @@ class Gain(NamedTuple):
 
     `num_cached` prompt tokens were not computed because the prefix cache held them. `finish` "failed" comes without a
     token and says in `error` why; the other sequences go on. `logprob` and `top` are given where they were asked for.
+    `reasoning`: the token came while the reasoning was open; its closing tag did, its opening tag did not.
+    `vectors_ND` is all that comes of a job of texts to embed, [texts, hidden size].
     """
 
     key: int
@@ -124,3 +156,5 @@ class Gain(NamedTuple):
     logprob: float | None = None
     top: tuple[TokenLogprob, ...] = ()
     error: str | None = None
+    reasoning: bool = False
+    vectors_ND: NDArray[np.float32] | None = None

@@ -1,10 +1,11 @@
 """The boundary between the step loop and whatever computes the model.
 
 In: a `StepInput`, plain int32 arrays that say which tokens of which sequences go through the model. Out: one row of
-scores for each token that was asked for. Two runners keep to it: `torch_runner` (any device, the plain path) and
-`native_runner` (our CPU kernels, which need no PyTorch).
+scores, or of hidden states, for each token that was asked for. Two runners keep to it: `torch_runner` (any device,
+the plain path) and `native_runner` (our CPU kernels, which need no PyTorch).
 
-Shape suffixes: T tokens of the pass, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary.
+Shape suffixes: T tokens of the pass, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary,
+D hidden size.
 """
 
 # ruff: noqa: N815 - fields carry shape suffixes
@@ -70,6 +71,13 @@ class Runner(Protocol):
         """Store the new keys and values, return scores [R, V]: float32, or a tensor on `device`.
 
         The result is valid until the next call.
+        """
+        ...
+
+    def hidden(self, step: StepInput) -> NDArray[np.float32]:
+        """As `forward`, but return hidden states [R, D] after the last norm, in the computer's own memory.
+
+        The result is valid until the next call of either.
         """
         ...
 

@@ -38,12 +38,13 @@ _STEP = 0x9E3779B97F4A7C15
 class Choice(NamedTuple):
     """A chosen token. None: the scores are not numbers, or no token may come.
 
-    `logprob` and `top` (best first) are given where the request asked for log-probabilities.
+    `logprob` and `top` (best first) are given where the request asked for log-probabilities. `reasoning` as in `Gain`.
     """
 
     token_id: int | None
     logprob: float | None = None
     top: tuple[TokenLogprob, ...] = ()
+    reasoning: bool = False
 
 
 class Chooser:

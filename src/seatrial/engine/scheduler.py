@@ -283,7 +283,9 @@ class Scheduler:
         return self._pool.longest_prefix(islice(entry.digests, self._num_usable(entry)))
 
     def _num_usable(self, entry: _Entry) -> int:
-        """Full blocks before the last token. Example: blocks of 16: 32 tokens have 1, 33 have 2."""
+        """Full blocks before the last token; none where all is read. Example: blocks of 16: 32 tokens have 1."""
+        if entry.sequence.is_read_whole:
+            return 0
         return (len(entry.sequence.tokens) - 1) // self._pool.block_tokens
 
     def _stands_back(self, entry: _Entry, num_found: int) -> bool:

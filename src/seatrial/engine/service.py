@@ -2,7 +2,7 @@
 
 In: prompts with their parameters, from any event loop. Out: streams of gains. One worker thread owns the engine:
 requests that arrive while it works join at the next step, and each step's gains cross to an event loop in one hop.
-A stream that is closed early takes its answer out of the engine.
+A stream that is closed early takes its answer out of the engine before the next step.
 """
 
 from __future__ import annotations
@@ -13,30 +13,59 @@ import contextlib
 import itertools
 import queue
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from seatrial.engine.grammar import Matcher
 from seatrial.engine.loop import Engine, EngineMetrics
 from seatrial.engine.request import Gain, SamplingParams
-from seatrial.errors import ProviderUnavailable, SeatrialError
+from seatrial.errors import ProviderError, ProviderUnavailable, SeatrialError
 
 # How long the worker waits for company after a first request has come to an idle engine.
 _GATHER_S = 0.003
+_PLAIN = SamplingParams()
 
 _Event = Gain | SeatrialError
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """One answer that somebody waits for, in an event loop of theirs."""
+    """One answer that somebody waits for, in an event loop of theirs. What arrived is touched by that loop alone.
+
+    With `texts`, it is their vectors in place of an answer.
+    """
 
     key: int
     prompt_ids: list[int]
     params: SamplingParams
     matcher: Matcher | None
     loop: asyncio.AbstractEventLoop
-    arrived: asyncio.Queue[_Event] = field(default_factory=asyncio.Queue)
+    texts: Sequence[list[int]] | None = None
+    arrived: list[Gain] = field(default_factory=list)
+    error: SeatrialError | None = None
+    waiter: asyncio.Future[None] | None = None
+
+    def arrive(self, event: _Event) -> None:
+        """Keep an event, and wake who waits for it."""
+        if isinstance(event, SeatrialError):
+            self.error = event
+        else:
+            self.arrived.append(event)
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def next_gains(self) -> list[Gain]:
+        """Everything that has arrived since the last call, at least one; raises the error that came instead."""
+        while not self.arrived:
+            if self.error is not None:
+                raise self.error
+            self.waiter = self.loop.create_future()
+            await self.waiter
+        gains, self.arrived = self.arrived, []
+        return gains
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +91,47 @@ class EngineService:
         return self._engine.metrics
 
     async def stream(self, prompt_ids: list[int], params: SamplingParams) -> AsyncGenerator[Gain]:
-        """The gains of one answer, the last with `finish`.
+        """The gains of one answer, the last with `finish`. Raises as `batches`."""
+        async with contextlib.aclosing(self.batches(prompt_ids, params)) as batches:
+            async for gains in batches:
+                for gain in gains:
+                    yield gain
+
+    async def batches(self, prompt_ids: list[int], params: SamplingParams) -> AsyncGenerator[list[Gain]]:
+        """The gains of one answer, those that came together in one list; the last has `finish`.
 
         Raises what `Engine.add` raises, and ProviderUnavailable where the service is closed before the answer is.
         """
         self._start()
         matcher = await asyncio.to_thread(self._engine.compile, params.constraint) if params.constraint else None
         ticket = _Ticket(next(self._keys), prompt_ids, params, matcher, asyncio.get_running_loop())
+        async with contextlib.aclosing(self._follow(ticket)) as batches:
+            async for gains in batches:
+                yield gains
+
+    async def embed(self, texts: Sequence[list[int]]) -> NDArray[np.float32]:
+        """A vector for each text, [texts, hidden size], of length 1.
+
+        Raises what `Engine.embed` raises, ProviderError where the engine failed, and ProviderUnavailable as `batches`.
+        """
+        self._start()
+        ticket = _Ticket(next(self._keys), [], _PLAIN, None, asyncio.get_running_loop(), texts=texts)
+        async with contextlib.aclosing(self._follow(ticket)) as batches:
+            gain = (await anext(batches))[-1]
+        if gain.vectors_ND is None:
+            raise ProviderError(gain.error or f"`{self._name}` failed.")
+        return gain.vectors_ND
+
+    async def _follow(self, ticket: _Ticket) -> AsyncGenerator[list[Gain]]:
         self._inbox.put(ticket)
         ended = False
         try:
             while not ended:
-                event = await ticket.arrived.get()
-                ended = isinstance(event, SeatrialError) or event.finish is not None
-                if isinstance(event, SeatrialError):
-                    raise event
-                yield event
+                gains = await ticket.next_gains()
+                ended = gains[-1].finish is not None
+                yield gains
         finally:
-            if not ended:
+            if not ended and ticket.error is None:
                 self._inbox.put(_Cancel(ticket.key))
 
     async def close(self) -> None:
@@ -131,7 +183,10 @@ class EngineService:
                 self._tickets.pop(order.key, None)
                 continue
             try:
-                self._engine.add(order.key, order.prompt_ids, order.params, order.matcher)
+                if order.texts is not None:
+                    self._engine.embed(order.key, order.texts)
+                else:
+                    self._engine.add(order.key, order.prompt_ids, order.params, order.matcher)
                 self._tickets[order.key] = order
             except SeatrialError as error:
                 _hand_over(order.loop, [(order, error)])
@@ -150,7 +205,7 @@ class EngineService:
 def _hand_over(loop: asyncio.AbstractEventLoop, events: list[tuple[_Ticket, _Event]]) -> None:
     def put() -> None:
         for ticket, event in events:
-            ticket.arrived.put_nowait(event)
+            ticket.arrive(event)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
         loop.call_soon_threadsafe(put)

@@ -56,6 +56,16 @@ class TorchRunner:
     @torch.inference_mode()
     def forward(self, step: StepInput) -> torch.Tensor | NDArray[np.float32]:
         """See `Runner`."""
+        logits_RV = self.decoder.logits(self._hidden(step))
+        return logits_RV.numpy() if self.device == "cpu" else logits_RV
+
+    @torch.inference_mode()
+    def hidden(self, step: StepInput) -> NDArray[np.float32]:
+        """See `Runner`."""
+        hidden_RD: NDArray[np.float32] = self._hidden(step).float().cpu().numpy()
+        return hidden_RD
+
+    def _hidden(self, step: StepInput) -> torch.Tensor:
         assert self._cache is not None
         self._cache.plan(step)
         device = self.decoder.device
@@ -64,8 +74,7 @@ class TorchRunner:
         hidden_TD = self.decoder.hidden(tokens_T, positions_T, int(step.positions_T.max()) + 1, self._cache)
         if len(step.rows_R) < len(step.tokens_T):
             hidden_TD = hidden_TD[torch.from_numpy(step.rows_R).to(device=device, dtype=torch.int64)]
-        logits_RV = self.decoder.logits(hidden_TD)
-        return logits_RV.numpy() if self.device == "cpu" else logits_RV
+        return hidden_TD
 
     def close(self) -> None:
         """See `Runner`."""

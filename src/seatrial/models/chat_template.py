@@ -23,8 +23,10 @@ from seatrial.chat import Message, Tool, ToolCall
 from seatrial.errors import CheckpointError, UsageError
 from seatrial.models.quoting import one_line
 from seatrial.models.template_sandbox import BoundedSandbox
+from seatrial.models.tool_prompt import results_from_user, signature, told_in_system
 
 _MOST_CHARACTERS = 1 << 20
+_TOOL_ROLE = re.compile(r"""["']tool["']""")
 _TEMPLATE_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError)
 
 
@@ -56,10 +58,11 @@ class ChatTemplate:
         self.switches_thinking = "enable_thinking" in words
         self.reasons = self.switches_thinking or "<think>" in source
         self._xml_tools, self._tools, self._tool_calls = (w in words for w in ("xml_tools", "tools", "tool_calls"))
+        self._takes_results = self._tool_calls or "tool_call_id" in words or bool(_TOOL_ROLE.search(source))
 
     @property
     def takes_tools(self) -> bool:
-        """Whether the template can tell the model about tools."""
+        """Whether the template has a place for tools of its own."""
         return self._xml_tools or self._tools
 
     def render(
@@ -69,22 +72,30 @@ class ChatTemplate:
         tools: Sequence[Tool] = (),
         thinking: bool | None = None,
         add_generation_prompt: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
-        """The prompt text. Raises UsageError where the template or the model cannot take what is asked."""
-        if tools and not self.takes_tools:
-            raise UsageError("The model's chat template has no place for tools; ask without them.")
+        """The prompt text. `variables` are set in the template as they are, and go before what is set here.
+
+        Where the template has no place for tools or their results, both become text, see `tool_prompt`.
+        Raises UsageError where the template or the model cannot take what is asked.
+        """
         if thinking and not self.reasons:
             raise UsageError("The model has no thinking mode; ask without it.")
-        variables: dict[str, Any] = {}
+        known: dict[str, Any] = {"add_generation_prompt": add_generation_prompt}
         if thinking is not None and self.switches_thinking:
-            variables["enable_thinking"] = thinking
+            known["enable_thinking"] = thinking
         if tools and self._xml_tools:
-            variables["xml_tools"] = [_bare(tool) for tool in tools]
+            known["xml_tools"] = [signature(tool) for tool in tools]
+        elif tools and self._tools:
+            known["tools"] = [{"type": "function", "function": signature(tool)} for tool in tools]
         elif tools:
-            variables["tools"] = [{"type": "function", "function": _bare(tool)} for tool in tools]
-        return self.render_raw(
-            [self._as_dict(message) for message in messages], add_generation_prompt=add_generation_prompt, **variables
-        )
+            messages = told_in_system(messages, tools)
+        if not self._takes_results:
+            messages = results_from_user(messages)
+        taken = {"messages", "self"}.intersection(variables or ())
+        if taken:
+            raise UsageError(f"The template variable `{min(taken)}` is not free; give yours another name.")
+        return self.render_raw([self._as_dict(message) for message in messages], **{**known, **(variables or {})})
 
     def render_raw(
         self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True, **variables: Any
@@ -140,10 +151,6 @@ def _to_json(
 
 def _raise(message: str) -> None:
     raise jinja2.TemplateError(message)
-
-
-def _bare(tool: Tool) -> dict[str, Any]:
-    return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
 
 
 def _named(message: Message) -> dict[str, Any]:

@@ -21,13 +21,18 @@ class Detokenizer:
         self._held = ""
         self.stopped = False
 
-    def push(self, token_id: int) -> str:
-        """Take one token; return the text that is now certain (often empty)."""
-        return self._release(self._decoder.decode(self._tokenizer.token_bytes(token_id)), last=False)
+    def push(self, token_id: int, *, may_stop: bool = True) -> str:
+        """Take one token; return the text that is now certain (often empty). `may_stop` False: no stop text counts."""
+        text = self._decoder.decode(self._tokenizer.token_bytes(token_id))
+        return self._release(text, last=False) if may_stop and self._stop else self._pass_on(text)
 
     def finish(self) -> str:
         """The rest: what was held back, with U+FFFD for a character that never became whole."""
         return self._release(self._decoder.decode(b"", final=True), last=True)
+
+    def _pass_on(self, text: str) -> str:
+        text, self._held = self._held + text, ""
+        return text
 
     def _release(self, text: str, *, last: bool) -> str:
         if self.stopped:

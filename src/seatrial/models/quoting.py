@@ -21,6 +21,6 @@ def named(text: str, most: int = _MOST) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What a library says of a file, on one line."""
     return named(" ".join(str(error).split()), 200)

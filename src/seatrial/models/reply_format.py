@@ -1,42 +1,60 @@
 """What a model writes, told apart: its answer, its reasoning (`<think>…</think>`), its tool calls.
 
-In: the text of one answer in pieces. Out: chat events. The tags themselves disappear. Torch-free.
+In: the text of one answer in pieces. Out: chat events, each as soon as it is certain. The tags themselves disappear.
+Reasoning stands at the head of an answer or nowhere: a `<think>` behind other text is part of it. Torch-free.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Literal
 
-from seatrial.chat import ReasoningDelta, TextDelta, ToolCallDelta
+from seatrial.chat import ReasoningDelta, TextDelta, TokenScore, ToolCallDelta
+from seatrial.models.tool_call_text import OPENING as CALL_OPENING
+from seatrial.models.tool_call_text import ToolCallReader, overlap
 
-_Mode = Literal["text", "reasoning", "tool_call"]
 Delta = TextDelta | ReasoningDelta | ToolCallDelta
-_OPENING: dict[str, _Mode] = {"<think>": "reasoning", "<tool_call>": "tool_call"}
-_CLOSING: dict[_Mode, str] = {"reasoning": "</think>", "tool_call": "</tool_call>"}
+ScoresBetween = Callable[[int, int], tuple[TokenScore, ...]]
+
+_THINK, _THINK_END = "<think>", "</think>"
 
 
 class ReplySplitter:
     """Splits one answer. With neither `reasons` nor `calls_tools` everything is text, as it stands.
 
-    `reasoning_open`: the prompt itself ended inside a `<think>`. A tool call that is not the JSON it should be comes
-    out as text.
+    `reasoning_open`: the prompt itself ended inside a `<think>`. `new_call_id` names tool calls; what is not the JSON
+    it should be comes out as text, see `tool_call_text`. `scores_between` gives the scores of the tokens that a text
+    delta carries, by where it begins and ends in the whole text, in characters.
     """
 
-    def __init__(self, *, reasons: bool, calls_tools: bool, reasoning_open: bool = False) -> None:
-        self._openings = [tag for tag, on in (("<think>", reasons), ("<tool_call>", calls_tools)) if on]
-        self._mode: _Mode = "reasoning" if reasoning_open and reasons else "text"
-        self._held = ""
-        self._strip = False
+    def __init__(
+        self,
+        *,
+        reasons: bool,
+        calls_tools: bool,
+        new_call_id: Callable[[], str],
+        reasoning_open: bool = False,
+        scores_between: ScoresBetween | None = None,
+    ) -> None:
+        self._calls_tools, self._new_call_id, self._scores_between = calls_tools, new_call_id, scores_between
+        self._mode: Literal["head", "reasoning", "text", "call"] = "head" if reasons else "text"
+        if reasons and reasoning_open:
+            self._mode = "reasoning"
+        self._held, self._at = "", 0  # what is not told yet, and where in the whole text it begins
+        self._strips = reasoning_open
+        self._call: ToolCallReader | None = None
         self.num_tool_calls = 0
+        self.num_calls_ended = 0
 
     @property
-    def reasoning(self) -> bool:
-        """Whether what comes next belongs to the reasoning, as far as is known."""
-        return self._mode == "reasoning"
+    def is_text(self) -> bool:
+        """Whether what comes next is part of the answer's text, as far as is known."""
+        return self._mode in ("head", "text")
 
     def push(self, text: str) -> list[Delta]:
         """Take a piece; return what it made certain."""
+        if self._mode == "text" and not self._calls_tools and not self._strips:
+            return self._text(text) if text else []
         self._held += text
         return self._read(last=False)
 
@@ -45,49 +63,86 @@ class ReplySplitter:
         return self._read(last=True)
 
     def _read(self, *, last: bool) -> list[Delta]:
+        steps = {
+            "head": self._read_head,
+            "reasoning": self._read_reasoning,
+            "text": self._read_text,
+            "call": self._read_call,
+        }
         found: list[Delta] = []
-        while self._held:
-            tags = self._openings if self._mode == "text" else [_CLOSING[self._mode]]
-            place, tag = min(((at, tag) for tag in tags if (at := self._held.find(tag)) >= 0), default=(-1, ""))
-            if place < 0:
-                break
-            found += self._piece(self._held[:place])
-            self._held = self._held[place + len(tag) :]
-            self._strip = self._mode != "text" or tag == "<think>"
-            self._mode = _OPENING.get(tag, "text")
-        if last:
-            rest, self._held = self._held, ""
-            found += self._piece(rest) if self._mode != "tool_call" else self._unclosed(rest)
-        elif self._mode != "tool_call":
-            keep = max((_overlap(self._held, tag) for tag in tags), default=0) if self._held else 0
-            cut = len(self._held) - keep
-            piece, self._held = self._held[:cut], self._held[cut:]
-            found += self._piece(piece)
+        goes_on = True
+        while goes_on:
+            goes_on = steps[self._mode](found, last)
         return found
 
-    def _piece(self, text: str) -> list[Delta]:
-        if self._mode == "tool_call":
-            return self._tool_call(text)
-        if self._strip:
-            text = text.lstrip("\n")
-            self._strip = not text
-        if not text:
-            return []
-        return [ReasoningDelta(text) if self._mode == "reasoning" else TextDelta(text)]
+    def _read_head(self, found: list[Delta], last: bool) -> bool:
+        text = self._held.lstrip()
+        if text.startswith(_THINK):
+            self._drop(len(self._held) - len(text) + len(_THINK))
+            self._mode, self._strips = "reasoning", True
+            return True
+        if not last and _THINK.startswith(text):
+            return False
+        self._mode = "text"
+        return True
 
-    def _tool_call(self, text: str) -> list[Delta]:
-        try:
-            call = json.loads(text)
-            name, arguments = call["name"], call.get("arguments", {})
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return [TextDelta(f"<tool_call>{text}</tool_call>")]
-        written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        index, self.num_tool_calls = self.num_tool_calls, self.num_tool_calls + 1
-        return [ToolCallDelta(index, id=f"call_{index}", name=str(name), arguments=written)]
+    def _read_reasoning(self, found: list[Delta], last: bool) -> bool:
+        self._strip()
+        place = self._held.find(_THINK_END)
+        certain = place if place >= 0 else len(self._held) - (0 if last else overlap(self._held, _THINK_END))
+        if certain:
+            found.append(ReasoningDelta(self._held[:certain]))
+            self._drop(certain)
+        if place < 0:
+            return False
+        self._drop(len(_THINK_END))
+        self._mode, self._strips = "text", True
+        return True
 
-    def _unclosed(self, text: str) -> list[Delta]:
-        return [TextDelta(f"<tool_call>{text}")] if text else []
+    def _read_text(self, found: list[Delta], last: bool) -> bool:
+        self._strip()
+        place = self._held.find(CALL_OPENING) if self._calls_tools else -1
+        keep = overlap(self._held, CALL_OPENING) if self._calls_tools and not last else 0
+        certain = place if place >= 0 else len(self._held) - keep
+        if certain:
+            found += self._text(self._held[:certain])
+            self._held = self._held[certain:]
+        if place < 0:
+            return False
+        self._drop(len(CALL_OPENING))
+        self._mode = "call"
+        self._call = ToolCallReader(self.num_tool_calls, self._new_call_id)
+        return True
 
+    def _read_call(self, found: list[Delta], last: bool) -> bool:
+        call = self._call
+        assert call is not None
+        deltas = call.push(self._held, last=last)
+        self._drop(len(self._held))
+        self.num_tool_calls += sum(delta.name is not None for delta in deltas)
+        found += deltas
+        if not (call.ended or call.failed):
+            return False
+        self._held, self._at = call.rest, self._at - len(call.rest)
+        self._mode, self._strips = "text", call.ended
+        if call.failed:
+            self._at -= len(CALL_OPENING)
+            found += self._text(CALL_OPENING)
+        self.num_calls_ended += call.ended
+        return True
 
-def _overlap(text: str, tag: str) -> int:
-    return next((n for n in range(min(len(text), len(tag) - 1), 0, -1) if text.endswith(tag[:n])), 0)
+    def _text(self, text: str) -> list[Delta]:
+        start = self._at
+        self._at += len(text)
+        return [TextDelta(text, self._scores_between(start, self._at) if self._scores_between else ())]
+
+    def _drop(self, count: int) -> None:
+        self._held = self._held[count:]
+        self._at += count
+
+    def _strip(self) -> None:
+        """After a tag, line breaks are part of it."""
+        if self._strips:
+            text = self._held.lstrip("\n")
+            self._drop(len(self._held) - len(text))
+            self._strips = not text

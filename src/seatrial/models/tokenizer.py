@@ -7,10 +7,11 @@ without any error. Torch-free.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from seatrial.errors import CheckpointError, UnsupportedModel, UsageError
 from seatrial.models.quoting import named, one_line, quoted
 
 _MOST_BYTES = 256 << 20
+_LONG_CHARACTERS = 4_096
 _CONTROL, _USER_DEFINED = 3, 4
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LLAMA3_SPLIT = (
@@ -40,13 +42,15 @@ class Tokenizer:
         self.backend, self.prefix_ids = backend, prefix_ids
         added = backend.get_added_tokens_decoder()
         self._added = {token_id: token.content for token_id, token in added.items()}
+        self._added_ids = {content: token_id for token_id, content in self._added.items()}
         self._silent = {i for i, token in added.items() if token.special and token.content not in _MARKERS}
         self.num_tokens = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def encode(self, text: str, *, with_prefix: bool = False) -> list[int]:
         """Token ids of a text; special tokens written out in it are recognised, as transformers does.
 
-        Raises UsageError for half of a surrogate pair, which JSON can write and UTF-8 cannot.
+        Raises UsageError for half of a surrogate pair, which JSON can write and UTF-8 cannot, CheckpointError where the
+        tokenizer fails.
         """
         half = _SURROGATE.search(text)
         if half is not None:
@@ -54,7 +58,11 @@ class Tokenizer:
                 f"The prompt holds half of a surrogate pair ({half[0]!a}) at character {half.start():,}, which is no "
                 "character. Leave it out."
             )
-        ids = self.backend.encode(text, add_special_tokens=False).ids
+        with _failures_as("fails on this text"):
+            if len(text) < _LONG_CHARACTERS:
+                ids = self.backend.encode(text, add_special_tokens=False).ids
+            else:  # other threads go on meanwhile
+                ids = self.backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
         return [*self.prefix_ids, *ids] if with_prefix else ids
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -78,6 +86,10 @@ class Tokenizer:
         found: int | None = self.backend.token_to_id(token)
         return found
 
+    def added_id(self, text: str) -> int | None:
+        """The id of a token that was added to the vocabulary, and so is never made of pieces, by its text."""
+        return self._added_ids.get(text)
+
     def token_text(self, token_id: int | None) -> str | None:
         """The spelling of a token in the vocabulary."""
         return None if token_id is None else self.backend.id_to_token(token_id)
@@ -100,11 +112,12 @@ def tokenizer_from_json(path: Path) -> Tokenizer:
     model, decoder = _type_of(raw, "model"), _type_of(raw, "decoder")
     if (model, decoder) != ("BPE", "ByteLevel"):
         raise UnsupportedModel(f"tokenizer {model} with decoder {decoder}; known: BPE with ByteLevel", path=path)
-    try:
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if raw["model"].get(option):
+            raise UnsupportedModel("this option is not one we know", path=path, field=option)
+    with _failures_as("is not one", path):
         backend = tokenizers.Tokenizer.from_str(text)
-    except Exception as error:  # the library raises nothing narrower
-        raise CheckpointError(f"not a tokenizer: {one_line(error)}", path=path) from error
-    return Tokenizer(backend, tuple(backend.encode("", add_special_tokens=True).ids))
+        return Tokenizer(backend, tuple(backend.encode("", add_special_tokens=True).ids))
 
 
 def tokenizer_from_gguf(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
@@ -127,17 +140,25 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
     vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
     if len(vocabulary) != len(tokens):
         raise CheckpointError("a token stands twice", path=path, field="tokenizer.ggml.tokens")
-    try:
+    merges = _merges(metadata, path)
+    with _failures_as("cannot be built, the merges do not fit the tokens", path):
         # llama.cpp takes a whole word that is in the vocabulary as it stands for `llama-bpe` alone.
-        backend = tokenizers.Tokenizer(
-            models.BPE(vocab=vocabulary, merges=_merges(metadata, path), ignore_merges=pre == "llama-bpe")
-        )
-    except Exception as error:  # the library raises nothing narrower
-        raise CheckpointError(f"the merges do not fit the tokens: {one_line(error)}", path=path) from error
+        backend = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre == "llama-bpe"))
     backend.pre_tokenizer = splits[pre]
     backend.decoder = decoders.ByteLevel()
     _add_special(backend, tokens, metadata, path)
     return Tokenizer(backend, _gguf_prefix(metadata, pre, path))
+
+
+@contextlib.contextmanager
+def _failures_as(what: str, path: Path | None = None) -> Iterator[None]:
+    """The library's errors as CheckpointError. It has none of its own, and panics that are no `Exception`."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"the tokenizer {what}: {one_line(error)}", path=path) from error
 
 
 def _pre_tokenizers() -> dict[str, pre_tokenizers.PreTokenizer]:

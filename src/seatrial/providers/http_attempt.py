@@ -1,4 +1,4 @@
-"""One request to a chat-completions server and its reply, from the first byte sent to the last byte read.
+"""One request to a server of the OpenAI API and its reply, from the first byte sent to the last byte read.
 
 Owned by one `OpenAIProvider.stream` call, which asks again with a new `Attempt`. Comes in: an encoded body. Goes out:
 events in batches as their bytes arrive, or one error from `errors.py`.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
-from seatrial.chat import ChatEvent, Finished, FinishReason, Usage
+from seatrial.chat import ChatEvent, Finished, FinishReason, TextDelta, Usage
 from seatrial.errors import (
     BadReply,
     ProviderError,
@@ -21,8 +21,8 @@ from seatrial.errors import (
     RequestRejected,
     SeatrialError,
 )
-from seatrial.providers.http_failures import bad_reply, failure_of, retry_after_s, scrub, should_retry
-from seatrial.providers.openai_wire import Chunk, decode_chunk, events_of, finish_of, usage_of
+from seatrial.providers.http_failures import bad_reply, failure_of, scrub, should_retry
+from seatrial.providers.openai_reply import Chunk, decode_chunk, events_of, finish_of, usage_of
 from seatrial.providers.sse import ReplyFrames
 
 _ERROR_BODY_BYTES = 64 * 1024
@@ -46,13 +46,18 @@ class Timeouts:
 class Attempt:
     """`open`, then `read` until it returns nothing, then `finished` and `drain`; `close` at any time.
 
-    `may_retry` says, after an error, whether asking again may help.
+    `may_retry` says, after an error, whether asking again may help. `num_logprobs` is the request's.
     """
 
-    def __init__(self, name: str, api_key: str | None, timeouts: Timeouts, max_event_bytes: int) -> None:
+    def __init__(
+        self, name: str, api_key: str | None, timeouts: Timeouts, max_event_bytes: int, num_logprobs: int | None = None
+    ) -> None:
         self.may_retry = False
         self._name = name
         self._api_key = api_key
+        self._num_logprobs = num_logprobs
+        self._num_texts = 0
+        self._num_scores = 0
         self._timeouts = timeouts
         self._frames = ReplyFrames(max_event_bytes)
         self._watch: _Watch | None = None
@@ -107,7 +112,12 @@ class Attempt:
         return events
 
     def finished(self, number: int) -> Finished:
-        """The last event. A server that ends its answer properly but gives no reason is taken to have stopped."""
+        """The last event. A server that ends its answer properly but gives no reason is taken to have stopped.
+
+        Raises BadReply where log-probabilities were asked for and none came.
+        """
+        if self._num_logprobs is not None and self._num_texts and not self._num_scores:
+            raise BadReply(f"`{self._name}` gave no log-probabilities, which it was asked for. Ask without `logprobs`.")
         return Finished(self._reason or "stop", self._usage, number)
 
     async def drain(self) -> None:
@@ -154,7 +164,11 @@ class Attempt:
         chunk = decode_chunk(payload)
         if chunk.error:
             raise self._failure_in_stream(chunk)
-        events += events_of(chunk)
+        for found in events_of(chunk, num_logprobs=self._num_logprobs):
+            if isinstance(found, TextDelta):
+                self._num_texts += 1
+                self._num_scores += len(found.scores)
+            events.append(found)
         self._reason = finish_of(chunk) or self._reason
         self._usage = usage_of(chunk) or self._usage
 
@@ -165,7 +179,7 @@ class Attempt:
 
     def _failure_in_stream(self, chunk: Chunk) -> SeatrialError:
         body = msgspec.json.encode({"error": chunk.error})
-        failure = failure_of(200, body, name=self._name, api_key=self._api_key)
+        failure = failure_of(200, body, {}, name=self._name, api_key=self._api_key)
         if isinstance(failure, ProviderError):
             self.may_retry = should_retry(failure.status or 500, {}, failure.code)
         return failure
@@ -181,8 +195,7 @@ class Attempt:
                 body += data
         except ProviderError:
             pass  # the status alone says what happened
-        wait_s = retry_after_s(response.headers)
-        failure = failure_of(response.status, body, name=self._name, api_key=self._api_key, retry_after_s=wait_s)
+        failure = failure_of(response.status, body, response.headers, name=self._name, api_key=self._api_key)
         code = failure.code if isinstance(failure, ProviderError) else None
         self.may_retry = should_retry(response.status, response.headers, code)
         return failure

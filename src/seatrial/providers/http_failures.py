@@ -1,7 +1,7 @@
 """What an HTTP reply that is no answer means: its error, whether to ask again, and how long to wait.
 
 Comes in: status, headers and the body of any shape. Goes out: an error from `errors.py` whose message quotes the
-server briefly and never holds the API key.
+server briefly and never holds the API key, with all that the server said as its `upstream`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,12 +24,14 @@ from seatrial.errors import (
     RateLimited,
     RequestRejected,
     SeatrialError,
+    UpstreamReply,
 )
 
 _RETRIED = frozenset({408, 409, 429})
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _QUOTED_CHARS = 300
 _KEY_CHARS = 6
+_PASSED_ON = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 _SECRET = re.compile(r"(?i)\bsk-[\w*.-]{6,}|\bbearer\s+[\w*.~+/=-]{6,}")
 _STATUS_OF = {
     "rate_limit_exceeded": 429,
@@ -101,60 +103,98 @@ def _number(text: str | None, unit_s: float) -> float | None:
 
 
 def failure_of(
-    status: int, body: bytes, *, name: str, api_key: str | None, retry_after_s: float | None = None
+    status: int, body: bytes, headers: Mapping[str, str], *, name: str, api_key: str | None
 ) -> SeatrialError:
     """The error for a reply with an error status, or for an error object in mid-stream (status 200)."""
-    message, code, told_status = _read_error(body)
+    told = _read_error(body)
     if status < 400:
-        status = told_status or 500
-    quoted, code = scrub(message, api_key), scrub(code, api_key) if code else None
+        status = told.status or 500
+    quoted, code = scrub(told.message, api_key), scrub(told.kind, api_key) if told.kind else None
     said = f": {quoted}" if quoted else "."
-    if code in _CONTEXT_CODES or (status == 400 and "maximum context length" in message):
-        return ContextTooLong(f"`{name}` says that the prompt is too long{said}")
+    upstream = _upstream(status, told, headers, api_key)
+    if code in _CONTEXT_CODES or (status == 400 and "maximum context length" in told.message):
+        return ContextTooLong(f"`{name}` says that the prompt is too long{said}", upstream=upstream)
     if status in (401, 403):
-        return AuthenticationFailed(f"`{name}` refused the API key ({status}){said}", status=status, code=code)
+        text = f"`{name}` refused the API key ({status}){said}"
+        return AuthenticationFailed(text, status=status, code=code, upstream=upstream)
+    wait_s = retry_after_s(headers)
     if status == 429:
         problem = "has no quota left" if code == "insufficient_quota" else "is limiting the rate"
         text = f"`{name}` {problem} ({status}){said}"
-        return RateLimited(text, status=status, code=code, retry_after_s=retry_after_s)
+        return RateLimited(text, status=status, code=code, retry_after_s=wait_s, upstream=upstream)
     if status == 408:
-        return ProviderTimeout(f"`{name}` gave up waiting ({status}){said}", status=status, code=code)
+        return ProviderTimeout(
+            f"`{name}` gave up waiting ({status}){said}", status=status, code=code, upstream=upstream
+        )
     if status >= 500 or status == 409:
         text = f"`{name}` failed ({status}){said}"
-        return ProviderUnavailable(text, status=status, code=code, retry_after_s=retry_after_s)
-    return RequestRejected(f"`{name}` rejected the request ({status}){said}", status=status, code=code)
+        return ProviderUnavailable(text, status=status, code=code, retry_after_s=wait_s, upstream=upstream)
+    text = f"`{name}` rejected the request ({status}){said}"
+    return RequestRejected(text, status=status, code=code, param=upstream.param, upstream=upstream)
 
 
-def _read_error(body: bytes) -> tuple[str, str | None, int | None]:
-    """(message, code, HTTP status told in the body) of an error body: OpenAI's shape, near ones, plain text, HTML."""
+class _Told(NamedTuple):
+    """An error body. `kind` is the code in words, or else the type; `status` the HTTP status that the body tells."""
+
+    message: str
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+    kind: str | None = None
+    status: int | None = None
+
+
+def _read_error(body: bytes) -> _Told:
+    """An error body in OpenAI's shape, a near one, plain text or HTML."""
     text = body.decode("utf-8", "replace").strip()
     try:
         value: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _without_tags(text), None, None
+        return _Told(_without_tags(text))
     error = value.get("error", value) if isinstance(value, dict) else value
     if not isinstance(error, dict):
-        return str(error), None, None
+        return _Told(str(error))
     message = error.get("message") or error.get("detail") or error.get("error") or text
-    codes = [str(error[key]) for key in ("code", "type") if error.get(key) is not None]
-    known = next((code for code in codes if code in _STATUS_OF), None)
-    number = next((int(code) for code in codes if code.isascii() and code.isdigit() and len(code) == 3), None)
-    code = next((code[:60] for code in codes if not code.isdigit()), None)
-    return str(message), code, number or (_STATUS_OF[known] if known else None)
+    type_, param, code = (None if error.get(key) is None else str(error[key]) for key in ("type", "param", "code"))
+    kinds = [kind for kind in (code, type_) if kind is not None]
+    known = next((kind for kind in kinds if kind in _STATUS_OF), None)
+    number = next((int(kind) for kind in kinds if kind.isascii() and kind.isdigit() and len(kind) == 3), None)
+    kind = next((kind[:60] for kind in kinds if not kind.isdigit()), None)
+    return _Told(str(message), type_, param, code, kind, number or (_STATUS_OF[known] if known else None))
+
+
+def _upstream(status: int, told: _Told, headers: Mapping[str, str], api_key: str | None) -> UpstreamReply:
+    def blanked(text: str | None) -> str | None:
+        return None if text is None else _without_keys(text, api_key)
+
+    passed_on = {
+        name.lower(): value
+        for name, value in headers.items()
+        if (name.lower() in _PASSED_ON or name.lower().startswith("x-ratelimit-"))
+        and name.isascii()
+        and value.isascii()
+        and value.isprintable()
+    }
+    message = _without_keys(told.message, api_key)
+    return UpstreamReply(status, message, blanked(told.type), blanked(told.param), blanked(told.code), passed_on)
 
 
 def _without_tags(text: str) -> str:
     if not text.lower().startswith(("<!doctype", "<html")):
         return text
-    return re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    return " ".join(re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text).split())
 
 
 def scrub(text: str, api_key: str | None) -> str:
     """`text` in one line, at most 300 characters, with anything that looks like a key blanked."""
+    line = " ".join(_without_keys(text, api_key).split())
+    return line if len(line) <= _QUOTED_CHARS else f"{line[: _QUOTED_CHARS - 1]}…"
+
+
+def _without_keys(text: str, api_key: str | None) -> str:
     if api_key and len(api_key) >= _KEY_CHARS:
         text = text.replace(api_key, "[key]")
-    line = " ".join(_SECRET.sub("[key]", text).split())
-    return line if len(line) <= _QUOTED_CHARS else f"{line[: _QUOTED_CHARS - 1]}…"
+    return _SECRET.sub("[key]", text)
 
 
 def bad_reply(error: BadReply, name: str) -> BadReply:

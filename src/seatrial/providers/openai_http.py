@@ -1,8 +1,8 @@
-"""Any server of the OpenAI chat-completions API, over HTTP.
+"""Any server of the OpenAI API, over HTTP: its chat completions, and its text completions for a bare prompt.
 
 A `ChatRequest` comes in; events go out as their bytes arrive. This module owns the connection pool and decides whether
 and when to ask again; a stream that is left early closes its connection, so that the server stops working. One
-attempt is `http_attempt`, the wire format `openai_wire`, what failures mean `http_failures`.
+attempt is `http_attempt`, the wire format `openai_wire` and `openai_reply`, what failures mean `http_failures`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class OpenAIProvider:
     `base_url` ends where `/chat/completions` begins (`https://host/v1`); `name` is how messages call the provider.
     `max_tokens_field` and `refused_parameters` are what servers differ in (`openai_wire.Dialect`): OpenAI itself wants
     `max_completion_tokens` and refuses `HOSTED_REFUSES`, its reasoning models `temperature` and `top_p` too.
+    `retries` None lets every error through at once, for a caller whose own client asks again.
     `max_connections` 0 means no limit. Raises UsageError for a URL or key that cannot be sent.
     """
 
@@ -48,13 +49,14 @@ class OpenAIProvider:
         max_tokens_field: MaxTokensField = "max_tokens",
         refused_parameters: frozenset[str] = frozenset(),
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
-        retries: Retries = _DEFAULT_RETRIES,
+        retries: Retries | None = _DEFAULT_RETRIES,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         max_connections: int = 0,
         max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
-        self._url = _endpoint(base_url, name)
+        self._chat_url = _endpoint(base_url, "/chat/completions", name)
+        self._completion_url = _endpoint(base_url, "/completions", name)
         self._model = model
         self._api_key = api_key
         self._name = name
@@ -70,14 +72,18 @@ class OpenAIProvider:
         self._session: aiohttp.ClientSession | None = None
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """Answer a request, asking again after passing failures as long as nothing has been yielded."""
+        """Answer a request, asking again after passing failures as long as nothing has been yielded.
+
+        Raises RequestRejected for what cannot be sent, and what `http_failures` makes of the server's errors.
+        """
         body = encode_request(request, self._model, self._dialect)
+        url = self._chat_url if request.prompt is None else self._completion_url
         deadline = self._clock() + self._timeouts.overall_s
         has_yielded = False
         for number in itertools.count(1):
-            attempt = Attempt(self._name, self._api_key, self._timeouts, self._max_event_bytes)
+            attempt = Attempt(self._name, self._api_key, self._timeouts, self._max_event_bytes, request.num_logprobs)
             try:
-                await attempt.open(self._open_session(), self._url, body, left_s=deadline - self._clock())
+                await attempt.open(self._open_session(), url, body, left_s=deadline - self._clock())
                 while events := await attempt.read():
                     has_yielded = True
                     for event in events:
@@ -100,6 +106,8 @@ class OpenAIProvider:
             await session.close()
 
     def _wait_s(self, error: SeatrialError, number: int) -> float | None:
+        if self._retries is None:
+            return None
         return self._retries.wait_s(number, getattr(error, "retry_after_s", None), self._rng)
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -113,7 +121,7 @@ class OpenAIProvider:
         return self._session
 
 
-def _endpoint(base_url: str, name: str) -> str:
+def _endpoint(base_url: str, path: str, name: str) -> str:
     try:
         parts = urlsplit(base_url)
         has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -123,8 +131,8 @@ def _endpoint(base_url: str, name: str) -> str:
         raise UsageError(f"The address of `{name}` is not one of a server. It looks like `http://host:port/v1`.")
     if parts.username is not None:
         raise UsageError(f"The address of `{name}` holds a user name. Keys do not belong into an address.")
-    path = parts.path.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
-    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+    root = parts.path.rstrip("/").removesuffix("/chat/completions")
+    return urlunsplit((parts.scheme, parts.netloc, root + path, parts.query, ""))
 
 
 def _headers(api_key: str | None, name: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The one table from exception to the wire: status, and `{"error": {"message", "type", "param", "code"}}`.
 
 In: any exception that an endpoint let out. Out: a `Failure`, which `body` encodes. What the client did wrong is said as
-it stands; what broke in here is logged by the caller, and named no closer than its kind.
+it stands, and so is what an upstream said, but for its refusal of our own key; what broke in here is logged by the
+caller, and named no closer than its kind.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from seatrial.errors import (
     RateLimited,
     RequestRejected,
     SeatrialError,
+    UpstreamReply,
     UsageError,
 )
 from seatrial.server.http import Header
@@ -62,13 +64,15 @@ def failure_of(error: BaseException) -> Failure:
     match error:
         case Failure():
             return error
+        case AuthenticationFailed():
+            return Failure(502, f"The upstream refused this server's own key: {error}", "api_error", error.code)
+        case ContextTooLong(upstream=UpstreamReply() as told) | ProviderError(upstream=UpstreamReply() as told):
+            return _passed_on(error, told)
         case ContextTooLong():
             return bad_request(str(error), param="messages", code="context_length_exceeded")
         case RequestRejected():
             status = error.status if error.status is not None and 400 <= error.status < 500 else 400
-            return Failure(status, str(error), code=error.code)
-        case AuthenticationFailed():
-            return Failure(502, f"The upstream refused this server's own key: {error}", "api_error", error.code)
+            return Failure(status, str(error), code=error.code, param=error.param)
         case RateLimited():
             kind = "insufficient_quota" if error.code == "insufficient_quota" else "rate_limit_error"
             code = error.code or "rate_limit_exceeded"
@@ -91,6 +95,12 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(504, "The request took longer than this server allows.", "api_error", "timeout")
         case _:
             return Failure(500, "The server had an error while it processed your request.", "server_error")
+
+
+def _passed_on(error: Exception, told: UpstreamReply) -> Failure:
+    """A proxied error, as the upstream told it; only what it left out is ours."""
+    type_ = told.type or ("invalid_request_error" if told.status < 500 else "server_error")
+    return Failure(told.status, told.message or str(error), type_, told.code, told.param, headers=told.headers)
 
 
 def body(failure: Failure) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from seatrial.chat import Usage
+
 Method = Literal["GET", "POST", "DELETE"]
 Header = tuple[bytes, bytes]
 
@@ -17,11 +19,20 @@ JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
 
+@dataclass(slots=True)
+class Tally:
+    """What an endpoint says of its request for the log, metrics and token limits, as soon as it knows it."""
+
+    model: str | None = None
+    usage: Usage | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request. `headers` have lower-case names; `path_values` are what stood for `{name}` in the route's path.
 
-    `key_id` names the API key that was used, None where none is asked for. `arrived_s` is on the monotonic clock.
+    `key_id` names the API key that was used, None where none is asked for. `arrived_s` is on the monotonic clock. The
+    endpoint fills in the `tally`.
     """
 
     method: str
@@ -33,6 +44,7 @@ class Call:
     path_values: Mapping[str, str] = field(default_factory=dict)
     key_id: str | None = None
     arrived_s: float = 0.0
+    tally: Tally = field(default_factory=Tally)
 
 
 class Reply(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tells a candidate that never gets in (key, address, model name, quota) from one that fails on items.
+"""Tells a candidate that never gets in (key, address, model name, settings, quota) from one that fails on items.
 
 A wrong key fails every item in the same way, and says nothing about the model. Until a candidate's first answer in a
 session, such failures are held back; the third, or the candidate's end, stops it with NotRunnable, and none of them is
@@ -54,4 +54,6 @@ def _problem(failure: Failure) -> str | None:
         return "Check the address and the model's name"
     if failure.code == "insufficient_quota":
         return "Add credit to the account"
+    if failure.code == "unsupported_parameter":
+        return "Leave that setting out of the candidate or the workload"
     return None

@@ -2,9 +2,9 @@
 
     python campaign.py FORMAT SEED COUNT FOLDER
 
-FORMAT is `gguf` or `folder`. Prints a JSON object: how often each outcome came, the seconds and the megabytes it took,
-and for every failure its seed and its traceback. Address space is bounded to what the process has after one good
-load and 512 MB, so that a buffer as large as a damaged number says cannot be had; a load that takes longer than
+FORMAT is `gguf`, `folder` or `both`. Prints a JSON object: how often each outcome came, the seconds and the megabytes
+it took, and for every failure its seed and its traceback. Address space is bounded to what the process has after one
+good load and 512 MB, so that a buffer as large as a damaged number says cannot be had; a load that takes longer than
 half a minute ends the process with the place where it hangs.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import math
 import random
 import resource
 import shutil
@@ -29,6 +30,8 @@ import folder_damage  # noqa: E402
 import gguf_damage  # noqa: E402
 from loading import load_and_ask  # noqa: E402
 from tiny_models import TinyModel, tiny_model  # noqa: E402
+
+from seatrial.models.weights.gguf_header import BLOCK_TYPES  # noqa: E402
 
 ROOM_BYTES = 512 << 20
 SLOWEST_S = 30
@@ -49,10 +52,27 @@ def whole_models() -> dict[str, TinyModel]:
 
 def gguf_cases(folder: Path) -> list[bytes]:
     """Whole files to damage, of several architectures and block types."""
-    models = whole_models()
-    models["llama wide"] = tiny_model(num_hidden_layers=1, hidden_size=256, intermediate_size=256)
+    models, path = whole_models(), folder / "whole.gguf"
     kinds = [("llama", "Q4_1"), ("llama", "Q4_0"), ("llama", "Q5_1"), ("smollm3", "Q8_0"), ("untied", "F16")]
-    return [models[name].write_gguf(folder / "whole.gguf", kind).read_bytes() for name, kind in kinds]
+    wide = tiny_model(num_hidden_layers=1, hidden_size=256, intermediate_size=256).write_gguf(path).read_bytes()
+    in_k_blocks = [with_blocks_of_256(wide, kind) for kind in (12, 13, 14)]
+    return [*(models[name].write_gguf(path, kind).read_bytes() for name, kind in kinds), *in_k_blocks]
+
+
+def with_blocks_of_256(whole: bytes, kind: int) -> bytes:
+    """An F32 file with its matrices in blocks of a K type, of any numbers; the `gguf` package does not make them."""
+    parts, rng, body = gguf_damage.take_apart(whole), random.Random(kind), b""
+    for one in parts.tensors:
+        start, num_bytes = one.offset, math.prod(one.sizes) * 4
+        held = parts.body[start : start + num_bytes]
+        if len(one.sizes) == 2:
+            one.kind = kind
+            num_bytes = math.prod(one.sizes) // 256 * BLOCK_TYPES[kind].num_bytes
+            held = bytes(byte & 63 for byte in rng.randbytes(num_bytes))  # as a half, at most 1.8
+        one.offset = len(body)
+        body += held + b"\0" * (-len(held) % 32)
+    parts.body = body
+    return parts.bytes()
 
 
 def folder_cases(folder: Path) -> list[folder_damage.Files]:
@@ -68,6 +88,9 @@ def folder_cases(folder: Path) -> list[folder_damage.Files]:
 
 def damage(format: str, folder: Path) -> Callable[[random.Random], Path]:
     """A function that writes a damaged checkpoint and gives its path."""
+    if format == "both":
+        writers = [damage(each, folder) for each in ("gguf", "folder")]
+        return lambda rng: rng.choice(writers)(rng)
     if format == "gguf":
         wholes = gguf_cases(folder)
 

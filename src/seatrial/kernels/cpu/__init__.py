@@ -1,11 +1,11 @@
 """The native CPU decoder and its kernels, as Python sees them.
 
-In: packed weights, then steps of tokens as int32 arrays. Out: scores in float32. The machine's levels (instruction
+In: packed weights, then steps of tokens as int32 arrays. Out: scores or hidden states in float32. The machine's levels (instruction
 sets) are found at run time; `level=None` is the best. Where the extension was not built, `levels()` is empty,
 `why_absent()` says why, and everything else raises NotRunnable.
 
-Shape suffixes: T tokens, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary, G groups of 32
-columns, N rows of a weight, K its columns.
+Shape suffixes: T tokens, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary, D hidden size,
+G groups of 32 columns, N rows of a weight, K its columns.
 """
 
 from __future__ import annotations
@@ -206,6 +206,10 @@ class Decoder:
         here, or in a process forked after the decoder was made.
         """
         return self._native.forward(tokens, positions, starts, tables, rows)
+
+    def hidden(self, tokens: Int32, positions: Int32, starts: Int32, tables: Int32, rows: Int32) -> Float32:
+        """As `forward`, but return hidden states [R, D] after the last norm; the output matrix is not computed."""
+        return self._native.hidden(tokens, positions, starts, tables, rows)
 
     def close(self) -> None:
         """Give the memory back and end the threads."""

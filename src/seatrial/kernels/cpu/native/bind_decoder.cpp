@@ -114,17 +114,19 @@ Step step_of(const In<int32_t, 1>& tokens, const In<int32_t, 1>& positions, cons
               rows.data()};
 }
 
+template <Result result>
 Out<float, 2> forward(Decoder& decoder, const In<int32_t, 1>& tokens, const In<int32_t, 1>& positions,
                       const In<int32_t, 1>& starts, const In<int32_t, 2>& tables, const In<int32_t, 1>& rows) {
-  const Step step = step_of(tokens, positions, starts, tables, rows);
-  std::shared_ptr<Buffer> scores;
+  Step step = step_of(tokens, positions, starts, tables, rows);
+  step.result = result;
+  std::shared_ptr<Buffer> found;
   {
     nb::gil_scoped_release release;
-    scores = decoder.forward(step);
+    found = decoder.forward(step);
   }
-  float* data = reinterpret_cast<float*>(scores->data());
-  const size_t shape[2] = {static_cast<size_t>(step.rows), static_cast<size_t>(decoder.model().vocab_size)};
-  return array_over<float, 2>(data, shape, std::move(scores));
+  float* data = reinterpret_cast<float*>(found->data());
+  const size_t shape[2] = {static_cast<size_t>(step.rows), static_cast<size_t>(decoder.result_width(step))};
+  return array_over<float, 2>(data, shape, std::move(found));
 }
 
 }  // namespace
@@ -151,7 +153,9 @@ void bind_decoder(nb::module_& module) {
              d.allocate(num_blocks, cache_format_named(cache));
            },
            nb::call_guard<nb::gil_scoped_release>())
-      .def("forward", &forward, nb::arg("tokens").noconvert(), nb::arg("positions").noconvert(),
+      .def("forward", &forward<Result::scores>, nb::arg("tokens").noconvert(), nb::arg("positions").noconvert(),
+           nb::arg("starts").noconvert(), nb::arg("tables").noconvert(), nb::arg("rows").noconvert())
+      .def("hidden", &forward<Result::hidden>, nb::arg("tokens").noconvert(), nb::arg("positions").noconvert(),
            nb::arg("starts").noconvert(), nb::arg("tables").noconvert(), nb::arg("rows").noconvert())
       .def("close", &Decoder::close, nb::call_guard<nb::gil_scoped_release>());
 }

@@ -135,7 +135,11 @@ std::shared_ptr<Buffer> Decoder::forward(const Step& step) {
   if (step.tokens > 0) {
     threads_->run([this, &step](Walk& walk) { Pass(*this, step, walk).run(); });
   }
-  return scores_;
+  return result_;
+}
+
+int Decoder::result_width(const Step& step) const {
+  return step.result == Result::scores ? model_.vocab_size : model_.hidden;
 }
 
 void Decoder::close() {
@@ -146,7 +150,7 @@ void Decoder::close() {
   space_ = Buffer();
   scratch_ = Buffer();
   attend_shared_ = Buffer();
-  scores_.reset();
+  result_.reset();
   model_.embedding.reset();
   model_.output.reset();
   model_.layers.clear();
@@ -215,8 +219,8 @@ void Decoder::reserve(const Step& step) {
   for (int sequence = 0; sequence < step.sequences; ++sequence) {
     std::fill(sequence_of_.begin() + step.starts[sequence], sequence_of_.begin() + step.starts[sequence + 1], sequence);
   }
-  const size_t scores = static_cast<size_t>(step.rows) * static_cast<size_t>(model_.vocab_size) * sizeof(float);
-  if (scores_ == nullptr || scores_->bytes() < scores) scores_ = std::make_shared<Buffer>(scores);
+  const size_t result = static_cast<size_t>(step.rows) * static_cast<size_t>(result_width(step)) * sizeof(float);
+  if (result_ == nullptr || result_->bytes() < result) result_ = std::make_shared<Buffer>(result);
   if (step.tokens == 0) return;
   scratch_stride_ = (kernels_.attend_scratch(caches_[0], queries_of(step)) + 15) / 16 * 16;
   const size_t scratch = scratch_stride_ * static_cast<size_t>(num_threads_) * sizeof(float);

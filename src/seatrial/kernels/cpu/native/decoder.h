@@ -1,7 +1,7 @@
 // The model over a paged KV cache: one call computes one step.
 //
-// In: packed weights and norms (`Model`), then steps of tokens. Out: scores over the vocabulary for the tokens that
-// were asked for. The decoder owns the cache, the threads and a workspace that only grows.
+// In: packed weights and norms (`Model`), then steps of tokens. Out: for the tokens that were asked for, scores over
+// the vocabulary, or the hidden states that scores are made of. The decoder owns the cache, the threads and a workspace that only grows.
 
 #pragma once
 
@@ -45,6 +45,8 @@ struct Model {
   Matrix output;
 };
 
+enum class Result { scores, hidden };
+
 // As `StepInput` in Python: sequence s has tokens starts[s] .. starts[s + 1] - 1.
 struct Step {
   int tokens;
@@ -56,6 +58,7 @@ struct Step {
   const int32_t* starts;
   const int32_t* tables;
   const int32_t* wanted;
+  Result result = Result::scores;
 };
 
 class Decoder {
@@ -67,8 +70,9 @@ class Decoder {
   size_t block_bytes(CacheFormat format) const;
   // Throws std::bad_alloc.
   void allocate(int num_blocks, CacheFormat format);
-  // Scores [rows, vocab_size]; valid while the buffer is held. Throws std::invalid_argument, std::bad_alloc.
+  // [rows, result_width(step)], written over by the next call. Throws std::invalid_argument, std::bad_alloc.
   std::shared_ptr<Buffer> forward(const Step& step);
+  int result_width(const Step& step) const;
   void close();
 
   const Model& model() const { return model_; }
@@ -99,7 +103,7 @@ class Decoder {
   size_t scratch_stride_ = 0;  // floats of a thread's scratch in attention
   Buffer space_, scratch_;
   Buffer attend_shared_;
-  std::shared_ptr<Buffer> scores_;
+  std::shared_ptr<Buffer> result_;
   std::vector<int32_t> sequence_of_;
   float* hidden_ = nullptr;    // [T, D]
   float* cosines_ = nullptr;   // [T, H / 2]

@@ -25,8 +25,10 @@ void Pass::run() {
     product(layer.down->weight(), step_.tokens, decoder_.delta_);
   }
   if (step_.rows == 0) return;
+  float* result = reinterpret_cast<float*>(decoder_.result_->data());
+  if (step_.result == Result::hidden) return give_hidden(result);
   choose_rows();
-  product(model_.output->weight(), step_.rows, reinterpret_cast<float*>(decoder_.scores_->data()));
+  product(model_.output->weight(), step_.rows, result);
 }
 
 // One stage: body(token) for all tokens.
@@ -115,17 +117,26 @@ void Pass::activate(const Weight& next) {
   });
 }
 
-// The last norm, of the wanted tokens alone.
+// The wanted tokens, normalised for the last time, become inputs of the output matrix.
 void Pass::choose_rows() {
   const Weight& next = model_.output->weight();
-  float* sum = decoder_.rows_[static_cast<size_t>(walk_.thread())] + next.columns;
   for_tokens(step_.rows, [&](int row) {
-    const ptrdiff_t at = static_cast<ptrdiff_t>(step_.wanted[row]) * model_.hidden;
-    for (int i = 0; i < model_.hidden; ++i) sum[i] = decoder_.hidden_[at + i] + decoder_.delta_[at + i];
     float* to = room_for(next, row);
-    kernels_.rms_norm(sum, model_.norm.data(), model_.hidden, model_.eps, to);
+    last_norm(row, to);
     feed(next, to, row, step_.rows);
   });
+}
+
+void Pass::give_hidden(float* to) {
+  for_tokens(step_.rows, [&](int row) { last_norm(row, to + static_cast<ptrdiff_t>(row) * model_.hidden); });
+}
+
+// Uses the second half of the thread's own row; `to` may be its first.
+void Pass::last_norm(int row, float* to) {
+  float* sum = decoder_.rows_[static_cast<size_t>(walk_.thread())] + model_.hidden;
+  const ptrdiff_t at = static_cast<ptrdiff_t>(step_.wanted[row]) * model_.hidden;
+  for (int i = 0; i < model_.hidden; ++i) sum[i] = decoder_.hidden_[at + i] + decoder_.delta_[at + i];
+  kernels_.rms_norm(sum, model_.norm.data(), model_.hidden, model_.eps, to);
 }
 
 // Where a token's input of `next` is written: a bf16 matrix reads it there, for others it is quantised by `feed`.

@@ -22,6 +22,8 @@ class Pass {
   void take_attended(const Weight& next);
   void activate(const Weight& next);
   void choose_rows();
+  void give_hidden(float* to);
+  void last_norm(int row, float* to);
   void feed(const Weight& next, const float* row, int token, int tokens);
   float* room_for(const Weight& next, int token);
   void product(const Weight& weight, int tokens, float* to);

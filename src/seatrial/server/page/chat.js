@@ -1,0 +1,312 @@
+// The chat page: what is on it, what is sent, and what stays for a reload. Everything lives in this tab alone.
+
+import { base, call, chunks, Failed } from "./api.js";
+import { make } from "./markdown.js";
+import { LANGUAGES } from "./snippets.js";
+import { turnView } from "./turn.js";
+
+const $ = (id) => document.getElementById(id);
+const IDEAS = [
+  "Explain in three sentences why there are two tides a day.",
+  "Write a Python function that tells whether a year is a leap year.",
+  "Which questions should I ask before I ship a model? Give a short list.",
+];
+const SETTINGS = ["temperature", "top_p", "max_completion_tokens", "reasoning_effort"];
+const KEPT = "seatrial-chat";
+const KEY = "seatrial-key";
+
+const model = $("model");
+const prompt = $("prompt");
+let views = [];
+let running = null;
+let isEditing = false;
+let key = sessionStorage.getItem(KEY) ?? "";
+let chosen = "";
+
+// What is sent
+
+function settings() {
+  const given = {};
+  for (const name of SETTINGS) {
+    const value = $(name).value;
+    if (value !== "") given[name] = $(name).type === "number" ? Number(value) : value;
+  }
+  return given;
+}
+
+function requestFor(question, before) {
+  const system = $("system").value.trim();
+  const messages = system ? [{ role: "system", content: system }] : [];
+  for (const { turn } of before) {
+    if (turn.text) messages.push({ role: "user", content: turn.question }, { role: "assistant", content: turn.text });
+  }
+  messages.push({ role: "user", content: question });
+  return { model: model.value, messages, ...settings(), stream: true, stream_options: { include_usage: true } };
+}
+
+async function ask(question) {
+  const body = requestFor(question, views);
+  const turn = { question, model: body.model, body, text: "", reasoning: "", state: "running", sent: performance.now() };
+  const view = added(turn);
+  running = new AbortController();
+  drawn();
+  scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  let frame = 0;
+  const draw = () => { frame ||= requestAnimationFrame(() => { frame = 0; following(() => view.update(true)); }); };
+  try {
+    const response = await call("/chat/completions", { key, body, signal: running.signal });
+    for await (const chunk of chunks(response)) {
+      read(chunk, turn);
+      draw();
+    }
+    turn.state = "done";
+  } catch (error) {
+    turn.state = error.name === "AbortError" ? "stopped" : "failed";
+    if (turn.state === "failed") turn.failure = { message: error.message, details: error.details ?? "" };
+    if (error.status === 401) askForKey();
+  } finally {
+    cancelAnimationFrame(frame);
+    running = null;
+    following(drawn);
+    const said = { done: "Answered.", stopped: "Stopped.", failed: "Failed." };
+    $("status").textContent = said[turn.state];
+    keep();
+  }
+}
+
+function read(chunk, turn) {
+  if (chunk.usage) turn.usage = chunk.usage;
+  const choice = chunk.choices?.[0];
+  if (!choice) return;
+  const { content, refusal, reasoning_content, reasoning } = choice.delta ?? {};
+  const thought = reasoning_content ?? reasoning ?? "";
+  const text = content ?? refusal ?? "";
+  if (thought || text) {
+    turn.last = performance.now();
+    turn.first ??= turn.last;
+  }
+  turn.reasoning += thought;
+  turn.text += text;
+  turn.finish = choice.finish_reason ?? turn.finish;
+}
+
+// What is on the page
+
+function added(turn) {
+  const view = turnView(turn, {
+    onAgain: () => { if (!running) { const { question } = dropLast(); ask(question); } },
+    onEdit: () => edit(turn),
+    onCode: () => showCode(turn.body),
+  });
+  views.push(view);
+  $("turns").append(view.node);
+  return view;
+}
+
+function dropLast() {
+  const { node, turn } = views.pop();
+  node.remove();
+  return turn;
+}
+
+function drawn() {
+  views.forEach((view, place) => view.update(place === views.length - 1));
+  $("empty").hidden = views.length > 0;
+  $("clear").hidden = views.length === 0;
+  $("send").textContent = running ? "Stop" : "Send";
+  $("send").disabled = !running && !model.value;
+  $("editing").hidden = !isEditing;
+  document.body.classList.toggle("editing-last", isEditing);
+}
+
+function following(change) {
+  const wasAtEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 60;
+  change();
+  if (wasAtEnd) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+}
+
+function send() {
+  const question = prompt.value.trim();
+  if (!question || running || !model.value) return;
+  if (isEditing) dropLast();
+  isEditing = false;
+  write("");
+  ask(question);
+}
+
+function edit(turn) {
+  if (running) return;
+  isEditing = true;
+  write(turn.question);
+  drawn();
+  prompt.focus();
+}
+
+function write(text) {
+  prompt.value = text;
+  grow();
+}
+
+function grow() {
+  prompt.style.height = "auto";
+  prompt.style.height = `${prompt.scrollHeight}px`;
+}
+
+function leaveEditing() {
+  isEditing = false;
+  write("");
+  drawn();
+}
+
+function digest() {
+  const names = { max_completion_tokens: "at most", reasoning_effort: "thinking", top_p: "top p" };
+  const said = Object.entries(settings()).map(([name, value]) => `${names[name] ?? name} ${value === "none" ? "off" : value}`);
+  if ($("system").value.trim()) said.unshift("system prompt");
+  $("digest").textContent = said.join(", ");
+}
+
+// Models and key
+
+async function loadModels() {
+  $("problem").hidden = true;
+  try {
+    const { data } = await (await call("/models", { key })).json();
+    if (!data.length) throw new Failed(0, { message: "This server has no models." });
+    model.replaceChildren(...data.map(({ id }) => new Option(id, id, false, id === chosen)));
+    model.disabled = false;
+    $("key-form").hidden = true;
+    named();
+  } catch (error) {
+    if (error.status === 401) askForKey();
+    if (error.status === 503) setTimeout(loadModels, 2000);
+    if (error.status !== 401 || key) complain(error);
+  }
+  drawn();
+}
+
+function named() {
+  chosen = model.value;
+  $("whom").textContent = chosen;
+}
+
+function askForKey() {
+  $("key-form").hidden = false;
+  $("key").focus();
+}
+
+function complain(error) {
+  const again = make("button", "Try again");
+  again.className = "button";
+  again.addEventListener("click", loadModels);
+  $("problem").replaceChildren(make("p", error.message), make("p", error.details ?? ""), again);
+  $("problem").hidden = false;
+}
+
+// The same request in code
+
+function showCode(body) {
+  const code = $("code").querySelector("code");
+  const tabs = Object.entries(LANGUAGES).map(([name, written]) => {
+    const tab = make("button", name);
+    tab.type = "button";
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-controls", "code-panel");
+    tab.addEventListener("click", () => {
+      for (const other of tabs) {
+        other.setAttribute("aria-selected", String(other === tab));
+        other.tabIndex = other === tab ? 0 : -1;
+      }
+      code.textContent = written({ base, body, asksForKey: Boolean(key) });
+    });
+    return tab;
+  });
+  $("code").querySelector(".tabs").replaceChildren(...tabs);
+  tabs[0].click();
+  $("code").showModal();
+}
+
+function turnTabs(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const tabs = [...event.currentTarget.children];
+  const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
+  next.click();
+  next.focus();
+}
+
+// What stays for a reload
+
+function keep() {
+  const form = Object.fromEntries([...SETTINGS, "system"].map((name) => [name, $(name).value]));
+  const kept = { chosen, form, turns: views.map(({ turn }) => turn) };
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(kept));
+  } catch {
+    sessionStorage.removeItem(KEPT);
+  }
+}
+
+function restore() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  if (!kept) return;
+  chosen = kept.chosen;
+  for (const [name, value] of Object.entries(kept.form)) $(name).value = value;
+  for (const turn of kept.turns) added(turn.state === "running" ? { ...turn, state: "stopped" } : turn);
+}
+
+// Keys and clicks
+
+prompt.addEventListener("input", grow);
+prompt.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    send();
+  } else if (event.key === "ArrowUp" && !prompt.value && views.length) {
+    event.preventDefault();
+    edit(views.at(-1).turn);
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || $("code").open) return;
+  if (running) running.abort();
+  else if (isEditing) leaveEditing();
+});
+$("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (running) running.abort();
+  else send();
+  prompt.focus();
+});
+$("keep").addEventListener("click", leaveEditing);
+$("clear").addEventListener("click", () => {
+  running?.abort();
+  $("turns").replaceChildren();
+  views = [];
+  leaveEditing();
+  keep();
+  prompt.focus();
+});
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = $("key").value.trim();
+  sessionStorage.setItem(KEY, key);
+  $("key").value = "";
+  loadModels();
+});
+$("show-code").addEventListener("click", () => showCode(requestFor(prompt.value.trim() || "Hello", views)));
+$("close-code").addEventListener("click", () => $("code").close());
+$("code").querySelector(".tabs").addEventListener("keydown", turnTabs);
+model.addEventListener("change", () => { named(); keep(); });
+$("settings").addEventListener("input", () => { digest(); keep(); });
+$("ideas").append(...IDEAS.map((idea) => {
+  const offer = make("button", idea);
+  offer.type = "button";
+  offer.addEventListener("click", () => { write(idea); send(); prompt.focus(); });
+  return make("li", offer);
+}));
+
+restore();
+digest();
+drawn();
+loadModels();
+if (matchMedia("(hover: hover)").matches) prompt.focus();

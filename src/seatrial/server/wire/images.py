@@ -1,0 +1,92 @@
+"""Pictures in a request: data URLs become bytes here, web addresses are checked and fetched by someone else.
+
+In: the `url` of an image part. Out: an `ImagePart`. Nothing is fetched here; `is_web_address` says what must be.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+from urllib.parse import urlsplit
+
+from seatrial.chat import ImagePart
+from seatrial.server.errors import bad_request
+from seatrial.server.wire.limits import WireLimits
+
+MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_ALIASES = {"image/jpg": "image/jpeg"}
+
+Detail = Literal["auto", "low", "high"]
+Fetched = Mapping[str, ImagePart]
+FetchPictures = Callable[[Sequence[str]], Awaitable[Fetched]]
+
+
+def is_web_address(url: str) -> bool:
+    """Whether a picture would have to be fetched."""
+    return url[:8].lower().startswith(("http://", "https://"))
+
+
+def image_part(url: str, detail: Detail | None, limits: WireLimits, fetched: Fetched, param: str) -> ImagePart:
+    """The picture of a URL. Raises Failure naming `param`: no picture, too large, or of a type that is not read."""
+    if is_web_address(url):
+        check_host(url, limits, param)
+        if url not in fetched:
+            raise bad_request(f"'{param}' could not be fetched.", param=param, code="invalid_image_url")
+        return replace(fetched[url], detail=detail or "auto")
+    header, comma, encoded = url.partition(",")
+    if not comma or header[:5].lower() != "data:" or not header.lower().endswith(";base64"):
+        raise bad_request(
+            f"'{param}' must be a data URL such as 'data:image/png;base64,…', or the http(s) address of a picture.",
+            param=param,
+            code="invalid_image_url",
+        )
+    media_type = header[5:].split(";", 1)[0].lower()
+    media_type = _ALIASES.get(media_type, media_type)
+    check_media_type(media_type, param)
+    check_size(len(encoded) * 3 // 4 - encoded[-2:].count("="), limits, param)
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_request(f"'{param}' is not valid base64.", param=param, code="invalid_image_url") from None
+    if not data:
+        raise bad_request(f"'{param}' holds no bytes.", param=param, code="invalid_image_url")
+    return ImagePart(data, media_type, detail or "auto")
+
+
+def check_host(url: str, limits: WireLimits, param: str) -> None:
+    """Raises Failure where the operator did not allow the address's host by name."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        host = ""
+    if host and host in limits.image_hosts:
+        return
+    way_out = "Send the picture as a data URL, or ask the operator to allow this host."
+    raise bad_request(
+        f"This server fetches no pictures from '{host[:100]}'. {way_out}" if host else f"'{param}' names no host.",
+        param=param,
+        code="invalid_image_url",
+    )
+
+
+def check_media_type(media_type: str, param: str) -> None:
+    """Raises Failure for what is no picture that is read."""
+    if media_type not in MEDIA_TYPES:
+        raise bad_request(
+            f"'{param}' is of type '{media_type[:60]}'; it must be PNG, JPEG, GIF or WebP.",
+            param=param,
+            code="invalid_image_format",
+        )
+
+
+def check_size(num_bytes: int, limits: WireLimits, param: str) -> None:
+    """Raises Failure for a picture that is too large."""
+    if num_bytes > limits.max_image_bytes:
+        raise bad_request(
+            f"'{param}' holds {num_bytes:,} bytes; a picture may have {limits.max_image_bytes:,}. Make it smaller.",
+            param=param,
+            code="image_too_large",
+        )

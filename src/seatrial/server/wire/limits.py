@@ -1,0 +1,21 @@
+"""What one request may ask for, as the operator set it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """Bounds on one request, each refused by name where it is passed.
+
+    `max_choices` bounds `n`, `max_answers` the prompts of one body times `n`. `max_answer_tokens` bounds an answer and
+    is the default where the client sets none. `image_hosts` are the hosts that pictures may be fetched from.
+    """
+
+    max_choices: int = 16
+    max_answers: int = 256
+    max_answer_tokens: int | None = None
+    max_images: int = 16
+    max_image_bytes: int = 20 * 1024 * 1024
+    image_hosts: frozenset[str] = frozenset()

@@ -1,0 +1,454 @@
+"""The document, the pages, and that what the document says is what the server does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+from scripted import (
+    USAGE,
+    EmbeddingScripted,
+    Scripted,
+    ScriptedModels,
+    chunks_of,
+    clock,
+    counted_ids,
+    json_of,
+    models_of,
+    post,
+    says,
+)
+
+import seatrial.server
+from seatrial.chat import Finished, ReasoningDelta, TextDelta, TokenScore, ToolCallDelta
+from seatrial.errors import BadReply
+from seatrial.server import errors
+from seatrial.server.endpoints.chat import chat_routes
+from seatrial.server.endpoints.completions import completion_routes
+from seatrial.server.endpoints.documents import document_routes
+from seatrial.server.endpoints.embeddings import EmbeddingsBody, embedding_routes
+from seatrial.server.endpoints.models import model_routes
+from seatrial.server.endpoints.operation import operation_routes
+from seatrial.server.endpoints.responses import response_routes
+from seatrial.server.errors import Failure
+from seatrial.server.http import Call, Reply, Route
+from seatrial.server.metrics import Metrics
+from seatrial.server.openapi import openapi_document
+from seatrial.server.openapi.fields import stale
+from seatrial.server.openapi.schemas import references
+from seatrial.server.readiness import Readiness
+from seatrial.server.wire.chat import ChatBody
+from seatrial.server.wire.completions import CompletionBody
+from seatrial.server.wire.responses import CreateBody, PromptFields
+
+DOCUMENT = openapi_document("m")
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+URI = "urn:seatrial"
+REGISTRY: Registry[Any] = Registry().with_resource(
+    URI, Resource.from_contents({"components": {"schemas": SCHEMAS}}, default_specification=DRAFT202012)
+)
+BODIES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (ChatBody, CompletionBody, CreateBody, PromptFields, EmbeddingsBody)
+}
+PAGES = Path(seatrial.server.__file__).parent / "page"
+SCORES = (TokenScore("Hi", b"Hi", -0.1, (TokenScore("Hi", b"Hi", -0.1), TokenScore("Ho", b"Ho", -2.5))),)
+EVENTS = (
+    ReasoningDelta("Hm."),
+    TextDelta("Hi", SCORES),
+    ToolCallDelta(0, "call_1", "look", ""),
+    ToolCallDelta(0, arguments='{"at": 1}'),
+    Finished("tool_calls", USAGE),
+)
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+
+
+def check(schema: Any, value: Any) -> None:
+    """Fails with the place and the reason where a value is not of a schema of the document."""
+    pointed = json.loads(json.dumps(schema).replace('"#/', f'"{URI}#/'))
+    validator = Draft202012Validator(pointed, registry=REGISTRY)
+    problems = [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in validator.iter_errors(value)]
+    assert problems == []
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether a value is of a named schema."""
+    return Draft202012Validator({"$ref": f"{URI}#/components/schemas/{name}"}, registry=REGISTRY).is_valid(value)
+
+
+def all_routes(models: ScriptedModels) -> dict[tuple[str, str], Route]:
+    """Every route of the server, by method and by path as the document writes it."""
+    options: dict[str, Any] = {"clock": clock, "new_id": counted_ids()}
+    routes = (
+        *chat_routes(models, **options),
+        *completion_routes(models, **options),
+        *response_routes(models, **options),
+        *embedding_routes(models),
+        *model_routes(models),
+        *operation_routes(Metrics(), Readiness()),
+        *document_routes(example_model="m"),
+    )
+    return {(route.method, route.path.replace("*}", "}")): route for route in routes}
+
+
+def operations() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def reply_schema(method: str, path: str, media_type: str = "application/json") -> Any:
+    content = DOCUMENT["paths"][path][method.lower()]["responses"]["200"]["content"][media_type]
+    return content.get("x-event", content["schema"])
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(DOCUMENT)
+
+
+def test_the_document_has_every_path_of_the_server_and_no_other() -> None:
+    routes = all_routes(models_of())
+    assert {(method, path) for method, path, _ in operations()} == routes.keys() - {("GET", "/assets/{name}")}
+
+
+def test_what_is_open_is_said_to_be() -> None:
+    routes = all_routes(models_of())
+    for method, path, operation in operations():
+        if path != "/metrics":
+            assert routes[method, path].is_open == (operation.get("security") == []), path
+
+
+def test_every_component_is_used_and_every_reference_leads_to_one() -> None:
+    used = set(references(DOCUMENT["paths"])) | set(references(DOCUMENT["components"]))
+    of_others = {name for name in used if name.startswith("#")}
+    assert used - of_others == SCHEMAS.keys()
+    for reference in of_others:
+        _, _, kind, name = reference.split("/")
+        assert name in DOCUMENT["components"][kind]
+
+
+def test_every_field_of_a_request_is_described_and_no_description_is_left_over() -> None:
+    known = {name for component, schema in SCHEMAS.items() for field in schema.get("properties", {}) for name in (field, f"{component}.{field}")}
+    assert stale(known) == set()
+    lacking = [f"{body}.{field}" for body in BODIES for field, schema in SCHEMAS[body]["properties"].items() if not schema.get("description")]
+    assert lacking == []
+
+
+def test_names_of_components_are_short_and_say_nothing_of_where_they_come_from() -> None:
+    assert [name for name in SCHEMAS if not re.fullmatch(r"[A-Z][A-Za-z]+", name)] == []
+
+
+def test_examples_hold_to_their_schemas_and_are_decoded() -> None:
+    kinds = {f"#/components/schemas/{name}": kind for name, kind in BODIES.items()}
+    examples = 0
+    for _, _, operation in operations():
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is not None:
+            check(content["schema"], content["example"])
+            msgspec.convert(content["example"], kinds[content["schema"]["$ref"]])
+            examples += 1
+        for parameter in operation.get("parameters", ()):
+            check(parameter["schema"], parameter["example"])
+    assert examples == 5
+
+
+MESSAGE = {"role": "user", "content": "Hi"}
+CASES: list[tuple[str, dict[str, Any], bool]] = [
+    ("ChatBody", {"messages": [MESSAGE]}, True),
+    ("ChatBody", {"messages": []}, False),
+    ("ChatBody", {}, False),
+    ("ChatBody", {"messages": [MESSAGE], "temperature": 2.1}, False),
+    ("ChatBody", {"messages": [MESSAGE], "temperature": None, "top_p": 1, "n": 128}, True),
+    ("ChatBody", {"messages": [MESSAGE], "n": 0}, False),
+    ("ChatBody", {"messages": [MESSAGE], "stop": ["a", "b", "c", "d"]}, True),
+    ("ChatBody", {"messages": [MESSAGE], "stop": ["a", "b", "c", "d", "e"]}, False),
+    ("ChatBody", {"messages": [MESSAGE], "top_logprobs": 21}, False),
+    ("ChatBody", {"messages": [MESSAGE], "reasoning_effort": "huge"}, False),
+    ("ChatBody", {"messages": [MESSAGE], "what_is_this": 1}, False),
+    ("ChatBody", {"messages": [{"role": "nobody", "content": "Hi"}]}, False),
+    ("ChatBody", {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]}, True),
+    ("ChatBody", {"messages": [{"role": "user", "content": [{"type": "sound"}]}]}, False),
+    ("ChatBody", {"messages": [MESSAGE], "response_format": {"type": "json_object"}}, True),
+    ("ChatBody", {"messages": [MESSAGE], "response_format": {"type": "json_schema"}}, False),
+    ("ChatBody", {"messages": [MESSAGE], "tools": TOOLS, "tool_choice": "required"}, True),
+    ("ChatBody", {"messages": [MESSAGE], "tools": TOOLS, "tool_choice": "perhaps"}, False),
+    ("ChatBody", {"messages": [MESSAGE], "metadata": {"a": "b" * 513}}, False),
+    ("ChatBody", {"messages": [MESSAGE], "logit_bias": {"5": 101}}, False),
+    ("CompletionBody", {"prompt": "Hi"}, True),
+    ("CompletionBody", {"prompt": [1, 2]}, True),
+    ("CompletionBody", {"prompt": [[1], [2]]}, True),
+    ("CompletionBody", {"prompt": []}, False),
+    ("CompletionBody", {"prompt": [-1]}, False),
+    ("CompletionBody", {"prompt": "Hi", "logprobs": 6}, False),
+    ("CreateBody", {"input": "Hi"}, True),
+    ("CreateBody", {"input": [MESSAGE]}, True),
+    ("CreateBody", {"input": 5}, False),
+    ("CreateBody", {"input": "Hi", "text": {"format": {"type": "yaml"}}}, False),
+    ("CreateBody", {"input": "Hi", "max_output_tokens": 0}, False),
+    ("EmbeddingsBody", {"input": ["a", "b"]}, True),
+    ("EmbeddingsBody", {"input": []}, False),
+    ("EmbeddingsBody", {"input": "a", "encoding_format": "hex"}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "body", "is_good"), CASES)
+def test_schema_and_decoder_agree(name: str, body: dict[str, Any], is_good: bool) -> None:
+    body = {"model": "m", **body}
+    assert fits(name, body) == is_good
+    if is_good:
+        msgspec.json.decode(json.dumps(body), type=BODIES[name])
+    else:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.json.decode(json.dumps(body), type=BODIES[name])
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 200) | st.floats(-3, 3) | st.sampled_from(["", "a", "auto", "low"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "a"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_what_the_schema_takes_the_decoder_takes_whatever_a_field_holds(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(BODIES)))
+    valid = {"ChatBody": {"messages": [MESSAGE]}, "CompletionBody": {"prompt": "Hi"}}.get(name, {"input": "Hi"})
+    field = data.draw(st.sampled_from(sorted(SCHEMAS[name]["properties"])))
+    body = {"model": "m", **valid, field: data.draw(JSON_VALUES)}
+    if fits(name, body):
+        msgspec.json.decode(json.dumps(body), type=BODIES[name])
+
+
+PATHS = {"ChatBody": "/v1/chat/completions", "CompletionBody": "/v1/completions", "CreateBody": "/v1/responses"}
+REFUSED = [
+    (name, field)
+    for name in PATHS
+    for field, schema in SCHEMAS[name]["properties"].items()
+    if schema.get("description", "").startswith("Not supported")
+]
+
+
+@pytest.mark.parametrize(("name", "field"), REFUSED)
+async def test_what_is_said_to_be_not_supported_is_refused_by_name(name: str, field: str) -> None:
+    valid = {"ChatBody": {"messages": [MESSAGE]}, "CompletionBody": {"prompt": "Hi"}}.get(name, {"input": "Hi"})
+    body = {"model": "m", **valid, field: "x"}
+    assert not fits(name, body)
+    with pytest.raises(Failure) as caught:
+        await all_routes(models_of())["POST", PATHS[name]].endpoint(post(PATHS[name], body))
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "unsupported_parameter", field)
+    check({"$ref": "#/components/schemas/Error"}, json.loads(errors.body(caught.value)))
+
+
+def test_something_is_said_to_be_not_supported() -> None:
+    assert {name for name, _ in REFUSED} == set(PATHS)
+
+
+REQUESTS: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/chat/completions", {"messages": [MESSAGE]}),
+    ("/v1/chat/completions", {"messages": [MESSAGE], "n": 2, "tools": TOOLS, "metadata": {"a": "b"}}),
+    ("/v1/chat/completions", {"messages": [MESSAGE], "logprobs": True, "top_logprobs": 2}),
+    ("/v1/completions", {"prompt": ["a", "b"], "n": 2}),
+    ("/v1/completions", {"prompt": "a", "logprobs": 2}),
+    ("/v1/responses", {"input": "Hi"}),
+    ("/v1/responses", {"input": "Hi", "tools": [{"type": "function", "name": "look"}], "user": "u", "top_logprobs": 2}),
+    ("/v1/responses", {"input": "Hi", "include": ["message.output_text.logprobs"]}),
+]
+
+
+@pytest.mark.parametrize("script", [says("Hello there"), EVENTS, says("cut", reason="length", usage=None)])
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request[0])
+async def test_replies_and_streams_hold_to_the_document(request_: tuple[str, dict[str, Any]], script: Any) -> None:
+    path, body = request_
+    routes = all_routes(models_of(Scripted(script)))
+    endpoint = routes["POST", path].endpoint
+    check(reply_schema("POST", path), json_of(await endpoint(post(path, {"model": "m", **body}))))
+    options = {} if path == "/v1/responses" else {"stream_options": {"include_usage": True}}
+    event = reply_schema("POST", path, "text/event-stream")
+    for streamed in ({"stream": True}, {"stream": True, **options}):
+        chunks = await chunks_of(await endpoint(post(path, {"model": "m", **body, **streamed})))
+        assert len(chunks) > 2
+        for chunk in chunks:
+            if chunk != "[DONE]":
+                check(event, chunk)
+
+
+async def test_a_stream_that_breaks_holds_to_the_document() -> None:
+    routes = all_routes(models_of(Scripted((TextDelta("Half"), BadReply("It broke.")))))
+    for path, body in (("/v1/chat/completions", {"messages": [MESSAGE]}), ("/v1/responses", {"input": "Hi"})):
+        reply = await routes["POST", path].endpoint(post(path, {"model": "m", "stream": True, **body}))
+        *chunks, last = await chunks_of(reply)
+        event = reply_schema("POST", path, "text/event-stream")
+        for chunk in chunks:
+            check(event, chunk)
+        check({"anyOf": [event, {"$ref": "#/components/schemas/Error"}]}, last)
+
+
+async def test_the_other_replies_hold_to_the_document() -> None:
+    routes = all_routes(models_of(EmbeddingScripted()))
+    created = json_of(await routes["POST", "/v1/responses"].endpoint(post("/v1/responses", {"model": "m", "input": "Hi"})))
+    values = {"response_id": created["id"], "id": "gpt-5-mini"}
+    embeddings = {"model": "m", "input": ["a", "b"]}
+    for encoding in ("float", "base64"):
+        body = {**embeddings, "encoding_format": encoding}
+        reply = await routes["POST", "/v1/embeddings"].endpoint(post("/v1/embeddings", body))
+        check(reply_schema("POST", "/v1/embeddings"), json_of(reply))
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/{id}"),
+        ("GET", "/v1/responses/{response_id}"),
+        ("GET", "/v1/responses/{response_id}/input_items"),
+        ("DELETE", "/v1/responses/{response_id}"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+    ):
+        reply = await routes[method, path].endpoint(Call(method, path, "r", path_values=values))
+        check(reply_schema(method, path), json_of(reply))
+
+
+async def got(path: str, **headers: str) -> Reply:
+    """What a page's route answers."""
+    routes = all_routes(models_of())
+    values = {"name": path.removeprefix("/assets/")} if path.startswith("/assets/") else {}
+    route = routes["GET", "/assets/{name}" if values else path]
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    reply = await route.endpoint(Call("GET", path, "r", headers=named, path_values=values))
+    assert isinstance(reply, Reply)
+    return reply
+
+
+def header(reply: Reply, name: bytes) -> str:
+    return dict(reply.headers)[name].decode()
+
+
+class Markup(HTMLParser):
+    """A page's elements with their attributes, and the text of its scripts."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, attribute: str) -> list[str]:
+        return [value for _, attributes in self.elements if (value := attributes.get(attribute)) is not None]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_pages_ask_nobody_else_and_run_no_script_of_their_own_markup(path: str) -> None:
+    reply = await got(path, host="example.org")
+    policy = header(reply, b"content-security-policy")
+    for directive in ("default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:"):
+        assert directive in policy
+    assert "unsafe" not in policy
+    page = Markup(reply.body)
+    assert all(re.match(r"data:image/svg|assets/|#|\./|docs$|openapi\.json$", link) for link in page.all("href") + page.all("src"))
+    assert not page.all("style")
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert b"<style" not in reply.body
+    scripts = [attributes for tag, attributes in page.elements if tag == "script"]
+    assert scripts
+    assert all("src" in attributes for attributes in scripts)
+    assert len(page.all("id")) == len(set(page.all("id")))
+
+
+async def test_every_asset_of_a_page_is_there_for_good_and_all_of_them_are_small() -> None:
+    num_bytes = 0
+    seen: set[str] = set()
+    waiting = ["/"]
+    while waiting:
+        reply = await got(waiting.pop())
+        num_bytes += len(reply.body)
+        text = reply.body.decode()
+        for name in re.findall(r'"assets/([^"]+)"', text) + re.findall(r'"\./([\w.]+\.js)"', text):
+            if name not in seen:
+                seen.add(name)
+                waiting.append(f"/assets/{name}")
+                asset = await got(f"/assets/{name}")
+                assert header(asset, b"cache-control") == "public, max-age=31536000, immutable"
+                assert re.fullmatch(r"\w+\.[0-9a-f]{10}\.(js|css)", name)
+    assert len(seen) == 8
+    assert num_bytes < 40_000
+
+
+async def test_an_asset_of_another_version_is_not_there() -> None:
+    with pytest.raises(Failure, match="Reload the page") as caught:
+        await got("/assets/chat.0000000000.js")
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
+async def test_pages_are_sent_once_and_compressed(path: str) -> None:
+    plain = await got(path, host="h")
+    packed = await got(path, host="h", accept_encoding="br, gzip")
+    assert gzip.decompress(packed.body) == plain.body
+    assert header(packed, b"content-encoding") == "gzip"
+    assert len(packed.body) < len(plain.body) / 2
+    assert header(plain, b"cache-control") == "no-cache"
+    tag = header(plain, b"etag")
+    again = await got(path, host="h", if_none_match=f'"other", {tag}')
+    assert (again.status, again.body) == (304, b"")
+    assert header(again, b"etag") == tag
+    assert (await got(path, host="h", if_none_match='"other"')).status == 200
+
+
+async def test_the_document_is_served_as_it_is() -> None:
+    assert json.loads((await got("/openapi.json")).body) == DOCUMENT
+
+
+async def test_docs_show_every_operation_with_its_fields_and_link_within_themselves() -> None:
+    reply = await got("/docs", host="models.example:9000")
+    page, text = Markup(reply.body), reply.body.decode()
+    for method, path, operation in operations():
+        assert operation["operationId"] in page.all("id")
+        assert f'<span class="method">{method}</span> <code>{path}</code>' in text
+    for field in ("max_completion_tokens", "logit_bias", "previous_response_id", "encoding_format"):
+        assert f"<code>{field}</code>" in text
+    links = {link[1:] for link in page.all("href") if link.startswith("#")}
+    assert links <= set(page.all("id"))
+    assert "curl http://models.example:9000/v1/chat/completions" in text
+    assert 'OpenAI(base_url=&#34;http://models.example:9000/v1&#34;' in text
+
+
+@pytest.mark.parametrize("host", ['"><script>alert(1)</script>', "a b", "x" * 300, "", "evil/../"])
+async def test_a_host_that_cannot_be_is_not_shown(host: str) -> None:
+    text = (await got("/docs", host=host)).body.decode()
+    assert "http://localhost:8000/v1" in text
+    assert "alert(1)" not in text
+
+
+async def test_a_proxy_says_how_it_was_reached() -> None:
+    assert b"https://h/v1" in (await got("/docs", host="h", x_forwarded_proto="https")).body
+    assert b"http://h/v1" in (await got("/docs", host="h", x_forwarded_proto="javascript")).body
+
+
+def test_scripts_never_write_markup() -> None:
+    for script in PAGES.glob("*.js"):
+        text = script.read_text()
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text), script
+
+
+def test_importing_the_routes_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from seatrial.server.endpoints.documents import document_routes; document_routes();"
+        "print([name for name in ('jinja2', 'seatrial.server.openapi') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,120 @@
+"""Pictures that are fetched: which addresses are called, and what an answer must be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from seatrial.chat import ImagePart
+from seatrial.server.errors import Failure
+from seatrial.server.pictures import is_public, picture_fetcher
+from seatrial.server.wire.limits import WireLimits
+
+LIMITS = WireLimits(max_image_bytes=1000, image_hosts=frozenset({"localhost"}))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "172.16.5.5",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fc00::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "ff02::1",
+    ],
+)
+def test_addresses_inside_networks_are_not_public(address: str):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
+def test_addresses_of_the_internet_are_public(address: str):
+    assert is_public(address)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[str]:
+    """A web site on this machine."""
+
+    async def picture(_: web.Request) -> web.Response:
+        return web.Response(body=b"P" * 900, content_type="image/png")
+
+    async def large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "image/png"})
+        await response.prepare(request)
+        for _ in range(100):
+            await response.write(b"P" * 900)
+        return response
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>", content_type="text/html")
+
+    async def redirect(_: web.Request) -> web.Response:
+        raise web.HTTPFound("/picture")
+
+    app = web.Application()
+    app.add_routes(
+        [web.get("/picture", picture), web.get("/large", large), web.get("/page", page), web.get("/redirect", redirect)]
+    )
+    runner = web.AppRunner(app)
+    await runner.setup()
+    server = web.TCPSite(runner, "localhost", 0)
+    await server.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"http://localhost:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_pictures_are_fetched_each_by_its_address(site: str):
+    fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
+    assert await fetch([f"{site}/picture", f"{site}/picture?2"]) == {
+        f"{site}/picture": ImagePart(b"P" * 900, "image/png"),
+        f"{site}/picture?2": ImagePart(b"P" * 900, "image/png"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/large", "image_too_large"),
+        ("/page", "invalid_image_format"),
+        ("/redirect", "invalid_image_url"),
+        ("/missing", "invalid_image_url"),
+    ],
+)
+async def test_what_is_no_picture_within_the_limits_is_refused(site: str, path: str, code: str):
+    fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
+    with pytest.raises(Failure) as caught:
+        await fetch([f"{site}/picture", site + path])
+    assert (caught.value.status, caught.value.code) == (400, code)
+
+
+async def test_no_name_leads_inside_the_network(site: str):
+    fetch = picture_fetcher(LIMITS)
+    for url in (f"{site}/picture", f"{site}/picture".replace("localhost", "127.0.0.1")):
+        with pytest.raises(Failure, match="could not be fetched") as caught:
+            await fetch([url])
+        assert caught.value.status == 400
+
+
+async def test_a_site_that_is_not_there_is_a_clean_error():
+    fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
+    with pytest.raises(Failure, match="could not be fetched"):
+        await fetch(["http://localhost:1/x.png"])
