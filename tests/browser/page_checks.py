@@ -41,7 +41,8 @@ OUTSIDE = """() => [...document.querySelectorAll('body *')].filter(element => {
   return box.width && box.right > innerWidth + 1 && !element.closest('.scroll, pre, .sr, .band');
 }).map(element => element.outerHTML.slice(0, 120))"""
 
-UNNAMED = """() => [...document.querySelectorAll('button, a, input, select, textarea, summary, dialog')].filter(element =>
-  element.checkVisibility() && !(element.getAttribute('aria-label') || element.getAttribute('aria-labelledby') || element.textContent.trim()
-    && !element.matches('select, textarea') || [...(element.labels ?? [])].some(label => label.textContent.trim()))
-).map(element => element.outerHTML.slice(0, 120))"""
+UNNAMED = """() => [...document.querySelectorAll('button, a, input, select, textarea, summary')].filter(element => {
+  if (!element.checkVisibility() || element.getAttribute('aria-label')) return false;
+  const labels = element.matches('input, select, textarea') ? [...element.labels] : [element];
+  return !labels.some(label => label.textContent.trim());
+}).map(element => element.outerHTML.slice(0, 120))"""

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_checks import CONTRAST, OUTSIDE, UNNAMED
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from page_checks import CONTRAST, OUTSIDE, UNNAMED
 from playwright.sync_api import expect
 from scripted import Script, Scripted, models_of, says
 
@@ -395,9 +395,7 @@ def test_the_chat_page_never_scrolls_sideways(browser: Any, served: Served, view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_of_the_chat_page_has_contrast_and_every_control_a_name(
-    browser: Any, served: Served, scheme: str
-) -> None:
+def test_text_of_the_chat_page_has_contrast_and_every_control_a_name(browser: Any, served: Served, scheme: str) -> None:
     with opened(browser, served.url, color_scheme=scheme) as page:
         assert page.evaluate(CONTRAST) == []
         _everything_on_it(page)
@@ -474,7 +472,9 @@ def test_markdown_code_blocks_keep_every_character_also_before_their_end(markdow
     assert "<code>x</code>" in markdown("```python\nx")
 
 
-@pytest.mark.parametrize("text", ["**a " * 20_000, ">" * 50_000, "- " * 30_000, "`" * 50_000, "[" * 50_000, "| " * 30_000])
+@pytest.mark.parametrize(
+    "text", ["**a " * 20_000, ">" * 50_000, "- " * 30_000, "`" * 50_000, "[" * 50_000, "| " * 30_000]
+)
 def test_markdown_takes_no_text_long(markdown: Callable[..., str], text: str) -> None:
     assert markdown(text)
 

@@ -1,4 +1,4 @@
-"""A server of the OpenAI chat-completions API that answers, and fails, as it is told.
+"""A server of the OpenAI API (chat and text completions) that answers, and fails, as it is told.
 
 Runs in the test's own loop on a loopback port. A `Script` makes one reply; `StandIn(choose)` asks `choose` for the
 script of each request. What was asked is kept in `asked`; `num_abandoned` counts replies whose client went away.
@@ -21,6 +21,7 @@ KEY = "sk-stand-in-0123456789abcdef"
 class Asked:
     headers: dict[str, str]
     body: dict[str, Any]
+    path: str = "/v1/chat/completions"
 
     @property
     def text(self) -> str:
@@ -41,6 +42,7 @@ class StandIn:
     async def __aenter__(self) -> StandIn:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post("/v1/completions", self._handle)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -53,7 +55,8 @@ class StandIn:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked({name.lower(): value for name, value in request.headers.items()}, await request.json())
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Asked(headers, await request.json(), request.path)
         self.asked.append(asked)
         script = self._choose(asked) if not asyncio.iscoroutinefunction(self._choose) else self._choose
         try:

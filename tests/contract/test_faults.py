@@ -155,7 +155,13 @@ async def test_a_server_with_bad_moments_costs_no_answer(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "script", [FAULTS["401"][0], refusal(404, openai_error("no m", "x", "model_not_found")), reset]
+    "script",
+    [
+        FAULTS["401"][0],
+        refusal(404, openai_error("no m", "x", "model_not_found")),
+        refusal(400, openai_error("no `temperature` here", "invalid_request_error", "unsupported_parameter")),
+        reset,
+    ],
 )
 async def test_a_server_that_lets_nobody_in_is_left_alone(tmp_path: Path, script: Script) -> None:
     texts = [f"text {n}" for n in range(200)]

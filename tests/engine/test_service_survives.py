@@ -14,11 +14,6 @@ from seatrial.engine.request import Gain
 from seatrial.engine.service import EngineService
 from seatrial.errors import ProviderError, SeatrialError, UsageError
 
-pytestmark = [
-    pytest.mark.xfail(strict=True, reason="Engine.add takes any token id, and a fault of the worker's own ends it"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
-]
-
 SHORT = SamplingParams(max_tokens=5, ignore_eos=True)
 PATIENCE_S = 2.0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import gguf
 import pytest
+import torch
 
 from seatrial.engine.model import Model
 from seatrial.engine.runner import whole_prompt

@@ -38,9 +38,9 @@ def counted(reply: Reply) -> tuple[str, int, int]:
 async def test_a_budget_ends_the_reasoning_and_the_answer_follows(speculate: bool) -> None:
     model = scripted_model(ENDLESS, after="</think>", then="\nYes.", speculate=speculate)
     reply = await reply_of(model, thinking_tokens=10)
-    assert (reply.reasoning, reply.text) == ("hm hm hm\n", "Yes.")
-    # The opening tag; ten, one of them the line break; the break, the tag, the break; the model's own four and its stop.
-    assert counted(reply) == ("stop", 1 + 10 + 3 + 5 - 1, 12)
+    assert (reply.reasoning, reply.text) == ("hm hm hm \n", "Yes.")
+    # The opening tag, ten of reasoning, the forced break, tag and break, four of the answer, the stop token.
+    assert counted(reply) == ("stop", 1 + 10 + 3 + 4 + 1, 12)
 
 
 async def test_reasoning_that_ends_by_itself_is_left_alone() -> None:
@@ -59,7 +59,7 @@ async def test_what_must_come_begins_behind_the_reasoning(speculate: bool, tags_
     opened = checkpoint(more=TOOL_TOKENS if tags_are_tokens else None)
     script = {"after": "</think>", "then": '\n{"a": 7}', "speculate": speculate}
     held = await reply_of(scripted_model(ENDLESS, opened, **script), thinking_tokens=6, json_schema=SCHEMA)
-    assert (held.reasoning, json.loads(held.text)) == ("hm h\n", {"a": 7})
+    assert (held.reasoning, json.loads(held.text)) == ("hm hm\n", {"a": 7})
     natural = await reply_of(
         scripted_model('<think>\nhm\n</think>\n{"a": 7}', opened, speculate=speculate), json_object=True
     )
@@ -71,7 +71,7 @@ async def test_what_must_come_begins_behind_the_reasoning(speculate: bool, tags_
         tool_choice="required",
         parallel_tool_calls=False,
     )
-    assert (called.reasoning, called.text) == ("hm h\n", "")
+    assert (called.reasoning, called.text) == ("hm hm\n", "")
     assert [(call.name, json.loads(call.arguments)) for call in called.tool_calls.values()] == [("f", {})]
     assert counted(called)[0] == "tool_calls"
 
@@ -104,7 +104,7 @@ async def test_a_prompt_that_opens_the_reasoning() -> None:
     opened = checkpoint(PROMPT_OPENS)
     reply = await reply_of(scripted_model("hm\n</think>\nYes.", opened))
     assert (reply.reasoning, reply.text, counted(reply)) == ("hm\n", "Yes.", ("stop", 10, 4))
-    cut = await reply_of(scripted_model("hm " * 99, opened, after="</think>", then="Yes."), thinking_tokens=5)
+    cut = await reply_of(scripted_model("hm " * 99, opened, after="</think>", then="\nYes."), thinking_tokens=5)
     assert (cut.reasoning, cut.text) == ("hm hm\n", "Yes.")
 
 
@@ -132,9 +132,8 @@ async def test_how_hard_to_think(changes: dict[str, Any], num_prompt: int) -> No
 
 
 async def test_effort_is_a_budget() -> None:
-    long = await reply_of(
-        scripted_model("<think>" + "x" * 900, after="</think>", then="y"), reasoning_effort="minimal", max_tokens=None
-    )
+    model = scripted_model("<think>" + "x" * 900, after="</think>", then="\ny")
+    long = await reply_of(model, reasoning_effort="minimal", max_tokens=None)
     assert (len(long.reasoning.strip()), long.text) == (256, "y")
 
 
@@ -158,7 +157,7 @@ async def test_refusals() -> None:
 async def test_budgets_of_a_batch_hold_for_each_alone() -> None:
     """Random weights, sampled; forced tokens and prefix reuse do not change what each gets alone."""
     local = LocalProvider(random_model(checkpoint(PROMPT_OPENS), speculate=True), name="tiny", rng=random.Random(0))
-    requests = [ask(thinking_tokens=3 + i, max_tokens=60, sampling=Sampling(temperature=1.0, seed=i)) for i in range(8)]
+    requests = [ask(thinking_tokens=3 + i, max_tokens=24, sampling=Sampling(temperature=1.0, seed=i)) for i in range(5)]
     alone = [await gather(local.stream(request)) for request in requests]
     together = await asyncio.gather(*(gather(local.stream(request)) for request in requests))
     assert [(r.reasoning, r.text) for r in together] == [(r.reasoning, r.text) for r in alone]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pydantic
 from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
@@ -18,7 +18,8 @@ from seatrial.server.routing import RouteTable
 
 Check = Callable[[str, Any], None]
 
-_event = pydantic.TypeAdapter[Any](ResponseStreamEvent)
+_union, _ = get_args(ResponseStreamEvent)
+_events = {get_args(kind.model_fields["type"].annotation)[0]: kind for kind in get_args(_union)}
 _item = pydantic.TypeAdapter[Any](ResponseItem)
 
 
@@ -92,7 +93,7 @@ class ResponsesClient:
         events = list(data_values(body))
         for event in events:
             self._check("ResponseStreamEvent", event)
-            _event.validate_python(event)
+            _events[event["type"]].model_validate(event)
         return events
 
 

@@ -195,6 +195,17 @@ async def test_every_kind_of_item_is_listed(responses_client: ClientOf) -> None:
     assert len({item["id"] for item in items}) == 7
 
 
+async def test_items_that_bring_the_same_id_are_told_apart(responses_client: ClientOf) -> None:
+    client = responses_client()
+    first = await client.create(input="Hi")
+    said = first["output"][0]
+    twice = {"id": "msg_1", "type": "message", "role": "user", "content": "Hi"}
+    response = await client.create(input=[said, twice, twice], previous_response_id=first["id"])
+    ids = [item["id"] for item in (await client.input_items(response["id"], order="asc"))["data"]]
+    assert len(set(ids)) == 5
+    assert (ids[1], ids[3]) == (said["id"], "msg_1")
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [

@@ -27,7 +27,9 @@ def ask(
 
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = (*((message("system", system),) if system else ()), message("user", text))
-    request = ChatRequest(messages, max_tokens, Sampling(temperature=temperature, seed=seed), thinking=think)
+    request = ChatRequest(
+        messages, max_tokens=max_tokens, sampling=Sampling(temperature=temperature, seed=seed), thinking=think
+    )
 
     async def run() -> None:
         async with open_partner(model) as partner:

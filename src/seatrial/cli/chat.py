@@ -34,7 +34,7 @@ def chat(
     opening = (message("system", system),) if system else ()
 
     def ask_with(messages: tuple[Message, ...]) -> ChatRequest:
-        return ChatRequest(messages, max_tokens, Sampling(temperature=temperature), thinking=think)
+        return ChatRequest(messages, max_tokens=max_tokens, sampling=Sampling(temperature=temperature), thinking=think)
 
     with asyncio.Runner() as runner:
         opened = open_partner(model)

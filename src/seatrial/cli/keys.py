@@ -41,7 +41,7 @@ def list_keys() -> None:
     from rich.table import Table
 
     store = _store()
-    keys, used = store.keys(), store.last_used()
+    keys, used = store.all(), store.last_used()
     if not keys:
         typer.echo("There are no keys. `seatrial keys add NAME` makes one.")
         return

@@ -118,7 +118,7 @@ def serve(
         log_prompts=log_prompts,
     )
     server = open_server(settings, order)
-    if server.keys is not None and not server.keys.keys():
+    if server.keys is not None and not server.keys.all():
         raise UsageError(
             f"A server that others reach asks for API keys, and there is none. Run `seatrial keys add NAME` first, "
             f"or insist with `seatrial serve {models[0]} --host {host} --no-keys`."

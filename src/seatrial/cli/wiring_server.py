@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -33,11 +35,13 @@ from seatrial.server.limits import Queue
 from seatrial.server.metrics import Metrics
 from seatrial.server.readiness import Readiness
 from seatrial.server.serving import Address, Lifetime, run
+from seatrial.server.wire.limits import WireLimits
 from seatrial.trial.candidates import parse_candidates
 
 if TYPE_CHECKING:
     from seatrial.catalog.loading import Catalog
     from seatrial.cli.settings import Settings
+    from seatrial.server.wire.images import FetchPictures
     from seatrial.trial.record import Candidate
 
 # Requests that a model elsewhere may work on at once; how many it takes is its own affair.
@@ -161,21 +165,36 @@ def _routes(
     from seatrial.server.endpoints.models import model_routes
     from seatrial.server.endpoints.operation import operation_routes
     from seatrial.server.endpoints.responses import response_routes
-    from seatrial.server.wire.limits import WireLimits
 
     limits = WireLimits(
         max_answer_tokens=order.max_answer_tokens, max_images=order.max_images, image_hosts=order.image_hosts
     )
-    fingerprint = f"seatrial-{__version__}"
+    fingerprint, fetch = f"seatrial-{__version__}", None
+    if order.image_hosts:
+        from seatrial.server.pictures import picture_fetcher
+
+        fetch = picture_fetcher(limits)
+    chat = partial(chat_routes, system_fingerprint=fingerprint, fetch_pictures=fetch)
+    completions = partial(completion_routes, system_fingerprint=fingerprint)
+    responses = partial(response_routes, background=background, fetch_pictures=fetch)
+    generating = (
+        make(hosting, clock=time.time, new_id=_new_id, limits=limits) for make in (chat, completions, responses)
+    )
     return [
-        *chat_routes(hosting, clock=time.time, new_id=_new_id, limits=limits, system_fingerprint=fingerprint),
-        *completion_routes(hosting, clock=time.time, new_id=_new_id, limits=limits, system_fingerprint=fingerprint),
-        *response_routes(hosting, clock=time.time, new_id=_new_id, limits=limits, background=background),
+        *chain.from_iterable(generating),
         *embedding_routes(hosting),
         *model_routes(hosting),
         *operation_routes(metrics, readiness, open_metrics=order.open_metrics),
         *document_routes(example_model=hosting.cards()[0].id),
     ]
+
+
+def _picture_fetcher(limits: WireLimits) -> FetchPictures | None:
+    if not limits.image_hosts:
+        return None
+    from seatrial.server.pictures import picture_fetcher
+
+    return picture_fetcher(limits)
 
 
 def _opener(settings: Settings, catalog: Catalog, candidate: Candidate, order: ServeOrder) -> Opener:

@@ -229,6 +229,10 @@ class Engine:
         limit = self.limits.context_length
         if not tokens:
             raise UsageError("The prompt is empty; give it at least one character.")
+        size = self._runner.config.vocab_size
+        wrong = next((token for token in tokens if not 0 <= token < size), None)
+        if wrong is not None:
+            raise UsageError(f"Token id {wrong} is outside the vocabulary of {size:,}.")
         if len(tokens) < limit:
             return tokens
         if params.truncate == "left":

@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import itertools
+import logging
 import queue
 import threading
 from collections.abc import AsyncGenerator, Sequence
@@ -23,6 +24,8 @@ from seatrial.engine.grammar import Matcher
 from seatrial.engine.loop import Engine, EngineMetrics
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.errors import ProviderError, ProviderUnavailable, SeatrialError
+
+_log = logging.getLogger(__name__)
 
 # How long the worker waits for company after a first request has come to an idle engine.
 _GATHER_S = 0.003
@@ -162,7 +165,12 @@ class EngineService:
     def _work(self) -> None:
         """The worker: take what has arrived, make one step, deliver, until told to end."""
         while self._take_in():
-            self._deliver(self._engine.step())
+            try:
+                gains = self._engine.step()
+            except Exception as error:  # outside of any answer's own part: nobody may wait for ever
+                self._fail_all(error)
+            else:
+                self._deliver(gains)
         gone = ProviderUnavailable(f"`{self._name}` was closed before it had answered.")
         for ticket in self._tickets.values():
             _hand_over(ticket.loop, [(ticket, gone)])
@@ -188,8 +196,22 @@ class EngineService:
                 else:
                     self._engine.add(order.key, order.prompt_ids, order.params, order.matcher)
                 self._tickets[order.key] = order
-            except SeatrialError as error:
-                _hand_over(order.loop, [(order, error)])
+            except Exception as error:  # whatever it was, it is this request's, and the worker goes on
+                _hand_over(order.loop, [(order, self._told(error))])
+
+    def _fail_all(self, error: Exception) -> None:
+        told = self._told(error)
+        for key, ticket in self._tickets.items():
+            self._engine.cancel(key)
+            _hand_over(ticket.loop, [(ticket, told)])
+        self._tickets.clear()
+
+    def _told(self, error: Exception) -> SeatrialError:
+        """An error as whoever waits hears it."""
+        if isinstance(error, SeatrialError):
+            return error
+        _log.error("%s failed", self._name, exc_info=error)
+        return ProviderError(f"`{self._name}` failed: {type(error).__name__}: {str(error)[:200]}")
 
     def _deliver(self, gains: list[Gain]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, _Event]]] = {}

@@ -75,7 +75,7 @@ def _settings(request: ChatRequest) -> dict[str, dict[str, Any]]:
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
         "repetition_penalty": sampling.repetition_penalty,
-        "logit_bias": dict(sampling.logit_bias) or None,
+        "logit_bias": _logit_bias(sampling.logit_bias),
         "ignore_eos": sampling.ignore_eos or None,
         "stop": request.stop or None,
         "reasoning_effort": request.reasoning_effort,
@@ -93,6 +93,11 @@ def _settings(request: ChatRequest) -> dict[str, dict[str, Any]]:
     if variables:
         settings.setdefault("chat_template_kwargs", settings.get("thinking", {"chat_template_kwargs": variables}))
     return settings
+
+
+def _logit_bias(bias_of: Mapping[int, float]) -> dict[int, float] | None:
+    """OpenAI's document has whole numbers here; those that are not go to whoever takes them."""
+    return {token: int(bias) if bias == int(bias) else bias for token, bias in bias_of.items()} or None
 
 
 def _logprobs(num_best: int, *, continues: bool) -> dict[str, Any]:

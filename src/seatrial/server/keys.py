@@ -83,7 +83,7 @@ class KeyStore:
             tokens_per_minute=tokens_per_minute,
         )
         with self._locked():
-            keys = self.keys()
+            keys = self.all()
             if any(known.name == name for known in keys):
                 raise UsageError(f"There is a key `{name}` already. Revoke it first, or take another name.")
             self._write([*keys, key])
@@ -92,14 +92,14 @@ class KeyStore:
     def revoke(self, name_or_id: str) -> Key:
         """Forget a key; running servers refuse it at once. Raises UnknownName, StorageError."""
         with self._locked():
-            keys = self.keys()
+            keys = self.all()
             gone = next((key for key in keys if name_or_id in (key.name, key.id)), None)
             if gone is None:
                 raise UnknownName("key", name_or_id, [key.name for key in keys], "`seatrial keys list` shows them.")
             self._write([key for key in keys if key is not gone])
         return gone
 
-    def keys(self) -> list[Key]:
+    def all(self) -> list[Key]:
         """Every key, in the order they were made."""
         self._refresh()
         return list(self._by_hash.values())

@@ -16,6 +16,8 @@ from seatrial.server.errors import Failure
 from seatrial.server.http import Header
 
 _QUEUE_RETRY_S = 1.0
+# A client that waits exactly as long as it was told must not find a bucket short by a rounding error.
+_ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Bucket:
     @property
     def remaining(self) -> int:
         """What is left to take, whole."""
-        return max(0, math.floor(self.level + 1e-6))
+        return max(0, math.floor(self.level + _ROUNDING))
 
 
 class Allowance:
@@ -59,9 +61,8 @@ class Allowance:
         for bucket, kind in ((self.requests, "requests"), (self.tokens, "tokens")):
             if bucket is not None:
                 bucket.fill(now_s)
-                wait_s = bucket.wait_s(1.0 - 1e-6)
-                if wait_s > 0:
-                    raise self._exhausted(bucket, kind, wait_s)
+                if bucket.remaining < 1:
+                    raise self._exhausted(bucket, kind, bucket.wait_s(1.0))
         if self.requests is not None:
             self.requests.level -= 1.0
 
@@ -92,7 +93,7 @@ class Allowance:
             f"Try again in {duration(wait_s)}.",
             kind,
             "rate_limit_exceeded",
-            retry_after_s=wait_s,
+            retry_after_s=round(wait_s, 9),
         )
 
 

@@ -65,8 +65,8 @@ class ResponseRun:
         """What a stream says when the model answers, and of the first piece of its reply. Raises as `take` does."""
         was_queued = self._response.status == "queued"
         self._response = replace(self._response, status="in_progress")
-        progress = ResponseInProgress(response=self._response)
-        opening = [progress] if was_queued else [ResponseCreated(response=self._response), progress]
+        opening: list[StreamEvent] = [] if was_queued else [ResponseCreated(response=self._response)]
+        opening.append(ResponseInProgress(response=self._response))
         return self._written(opening) + self.write(event)
 
     def take(self, event: ChatEvent) -> None:

@@ -45,6 +45,8 @@ class _Completions:
         try:
             return await self._answer(call)
         except ContextTooLong as error:
+            if error.upstream is not None:
+                raise
             raise prompt_too_long(error) from error
 
     async def _answer(self, call: Call) -> Reply | Streamed:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatrial.chat import ChatEvent, ChatRequest
 from seatrial.errors import ContextTooLong, SeatrialError
@@ -27,16 +27,9 @@ from seatrial.server.truncation import truncated
 from seatrial.server.wire.images import Fetched, FetchPictures
 from seatrial.server.wire.json_text import json_bytes
 from seatrial.server.wire.limits import WireLimits
-from seatrial.server.wire.responses import (
-    Plan,
-    PromptFields,
-    count_decoder,
-    create_decoder,
-    items_of,
-    plan_of,
-    prompt_of,
-)
+from seatrial.server.wire.responses import Plan, items_of, plan_of, prompt_of
 from seatrial.server.wire.responses_assembly import NewId
+from seatrial.server.wire.responses_body import PromptFields, count_decoder, create_decoder
 from seatrial.server.wire.responses_input import Item, web_addresses
 from seatrial.server.wire.responses_output import InputTokens, Response
 
@@ -224,7 +217,10 @@ class _Responses:
         request = work.plan.request
         if work.plan.response.truncation == "auto" and isinstance(provider, CountsTokens):
             request = await asyncio.to_thread(truncated, request, provider)
-        return fitted(provider, request, body_bytes=work.num_bytes)
+        try:
+            return fitted(provider, request, body_bytes=work.num_bytes)
+        except Failure as failure:
+            raise replace(failure, param="input") from None
 
     def _finish(self, work: _Work) -> Response:
         work.call.tally.usage = work.run.usage

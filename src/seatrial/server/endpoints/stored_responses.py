@@ -10,7 +10,7 @@ from seatrial.server.errors import Failure, bad_request
 from seatrial.server.http import Call, Reply, Route, Streamed
 from seatrial.server.response_store import ResponseStore, Stored
 from seatrial.server.wire.json_text import json_bytes
-from seatrial.server.wire.responses_input import listed
+from seatrial.server.wire.responses_listing import listed
 from seatrial.server.wire.responses_output import Deleted, ItemList
 
 _MOST_ITEMS = 100

@@ -1,4 +1,4 @@
-"""What the types of requests do not say and the server checks besides: written here by hand, held to the server by tests.
+"""What the types of requests do not say and the server checks besides, written by hand and held to the server by tests.
 
 Keys of `ADJUSTED` are `Struct.field`, or `Struct` alone; its values are laid over the schema that is there.
 """
@@ -43,6 +43,8 @@ ADJUSTED: dict[str, dict[str, Any]] = {
     "CompletionBody.prompt": _texts({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}),
     "CompletionBody.suffix": _REFUSED,
     "EmbeddingsBody.input": _texts({"type": "integer", "minimum": 0}, min_length=1, most=2048),
+    "ReasoningOptions.mode": {"anyOf": [{"const": "standard"}, {"type": "null"}]},
+    "ReasoningOptions.context": {"anyOf": [{"enum": ["auto", "current_turn"]}, {"type": "null"}]},
     "ChatBody.modalities": {
         "anyOf": [
             {"type": "array", "items": {"const": "text"}, "minItems": 1, "maxItems": 1},

@@ -51,8 +51,8 @@ class Delta(Struct):
     """What is new in a choice."""
 
     role: Literal["assistant"] | UnsetType = UNSET
-    content: str | None | UnsetType = UNSET
-    refusal: None | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
+    refusal: UnsetType | None = UNSET
     reasoning_content: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
     tool_calls: list[ToolCallDelta] | UnsetType = UNSET
@@ -68,7 +68,7 @@ class ChunkChoice(Struct):
 
 
 class ChatChunk(Struct):
-    """One `data:` line of a stream; the last line is `data: [DONE]`. With usage asked for, the last chunk has no choices."""
+    """One `data:` line of a stream, before `data: [DONE]`. Where usage is asked for, the last has it and no choices."""
 
     id: str
     object: Literal["chat.completion.chunk"]
@@ -77,7 +77,7 @@ class ChatChunk(Struct):
     service_tier: Literal["default"]
     system_fingerprint: str | None
     choices: list[ChunkChoice]
-    usage: UsageBody | None | UnsetType = UNSET
+    usage: UsageBody | UnsetType | None = UNSET
 
 
 class CompletionPiece(Struct):
@@ -90,7 +90,7 @@ class CompletionPiece(Struct):
 
 
 class CompletionChunk(Struct):
-    """One `data:` line of a stream; the last line is `data: [DONE]`. With usage asked for, the last chunk has no choices."""
+    """One `data:` line of a stream, before `data: [DONE]`. Where usage is asked for, the last has it and no choices."""
 
     id: str
     object: Literal["text_completion"]
@@ -98,7 +98,7 @@ class CompletionChunk(Struct):
     model: str
     system_fingerprint: str | None
     choices: list[CompletionPiece]
-    usage: UsageBody | None | UnsetType = UNSET
+    usage: UsageBody | UnsetType | None = UNSET
 
 
 class Health(Struct):

@@ -152,12 +152,24 @@ def _success(operation: Operation, replies: list[tuple[Any, Schema]]) -> dict[st
     if operation.reply is not None:
         content[JSON] = {"schema": _schema(replies, operation.reply)}
     if operation.event is not None:
-        event = _schema(replies, operation.event)
-        content[_STREAM] = {"schema": {"type": "string"}, "x-event": event}
+        content[_STREAM] = {"schema": _event(_schema(replies, operation.event))}
     if not content:
         content[operation.media_type] = {"schema": {"type": "string" if operation.media_type != JSON else "object"}}
     headers = _header_references("" if operation.is_open else "x-ratelimit")
     return {"description": "Answered.", "headers": headers, "content": content}
+
+
+def _event(data: Schema) -> Schema:
+    """One server-sent event, whose data is JSON; an error ends a stream, as does `[DONE]`."""
+    one_of = {"anyOf": [data, {"$ref": "#/components/schemas/Error"}]}
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"type": "string"},
+            "data": {"type": "string", "contentMediaType": JSON, "contentSchema": one_of},
+        },
+        "required": ["data"],
+    }
 
 
 def _failure(kind: FailureKind) -> dict[str, Any]:

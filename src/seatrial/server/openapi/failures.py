@@ -32,7 +32,7 @@ FAILURES: dict[int | str, FailureKind] = {
     401: FailureKind("NoKey", "The server asks for an API key, and none came or not a good one.", ("invalid_api_key",)),
     403: FailureKind(
         "NotAllowed",
-        "The server asks for no key, and the request comes from a page or under a name that the operator has not let in.",
+        "The server asks for no key, and the request comes from a page, or under a name, not let in.",
         ("origin_not_allowed", "host_not_allowed"),
     ),
     404: FailureKind(

@@ -10,7 +10,7 @@ from seatrial.server.wire.chat import ChatBody
 from seatrial.server.wire.chat_reply import ChatReply
 from seatrial.server.wire.completions import CompletionBody
 from seatrial.server.wire.completions_reply import CompletionReply
-from seatrial.server.wire.responses import CreateBody, PromptFields
+from seatrial.server.wire.responses_body import CreateBody, PromptFields
 from seatrial.server.wire.responses_events import StreamEvent
 from seatrial.server.wire.responses_output import InputTokens, Response
 
@@ -49,8 +49,8 @@ CREATE_RESPONSE = Operation(
     "/v1/responses",
     "Responses",
     "Create a response",
-    "Answers a text or a conversation of items: whole, with `stream` as events, or with `background` at once, while the "
-    "work goes on. A response that is stored can be gone on from with `previous_response_id`. Responses are kept in "
+    "Answers a text or a conversation of items: whole, with `stream` as events, or with `background` at once, while "
+    "the work goes on. A response that is stored can be gone on from with `previous_response_id`. They are kept in "
     "memory: the oldest go when there are too many, all of them when the server ends.",
     ASKING,
     body=CreateBody,

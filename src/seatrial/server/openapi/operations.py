@@ -82,7 +82,9 @@ _STORED = (
         reply=ItemList,
         parameters=(
             _RESPONSE_ID,
-            Parameter("limit", "query", "How many; 20 unless said.", {"type": "integer", "minimum": 1, "maximum": 100}, 20),
+            Parameter(
+                "limit", "query", "How many; 20 unless said.", {"type": "integer", "minimum": 1, "maximum": 100}, 20
+            ),
             Parameter("order", "query", "Newest first, unless `asc`.", {"enum": ["asc", "desc"]}, "asc"),
             Parameter("after", "query", "Begin after the item of this id.", {"type": "string"}, "msg_123"),
         ),
@@ -152,8 +154,8 @@ _OPERATION = (
 )
 
 _DESCRIPTION = tuple(
-    Operation(id, "GET", path, "Description", title, words, OPEN, media_type=media_type, is_open=True)
-    for id, path, title, words, media_type in (
+    Operation(name, "GET", path, "Description", title, words, OPEN, media_type=media_type, is_open=True)
+    for name, path, title, words, media_type in (
         ("openChatPage", "/", "The chat page", "A page to try the models in a browser.", "text/html"),
         ("readDocs", "/docs", "The API as a page", "This document, for people.", "text/html"),
         ("readDocument", "/openapi.json", "The API as a document", "This document, for programs.", JSON),

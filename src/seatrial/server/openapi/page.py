@@ -57,7 +57,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An operation on the page. `same_as` names the operation above that has the same answer, whose fields stand there."""
+    """An operation on the page. `same_as` is the id of one above that has the same answer, whose fields stand there."""
 
     id: str
     method: str
@@ -158,7 +158,7 @@ class _Reader:
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         answered = operation["responses"]["200"]
         reply = answered["content"].get("application/json", {}).get("schema")
-        event = answered["content"].get("text/event-stream", {}).get("x-event")
+        event = answered["content"].get("text/event-stream", {}).get("schema")
         answer = next(references(reply), "")
         same_as = self.first_with.setdefault(answer, operation["operationId"]) if answer else ""
         is_first = same_as == operation["operationId"]
@@ -173,7 +173,7 @@ class _Reader:
             self._shape_of(reply, is_reply=True) if is_first else None,
             ", ".join(f"`{media_type}`" for media_type in answered["content"]),
             "" if is_first else same_as,
-            self._shapes(event, (answer,), is_reply=True) if event and is_first else (),
+            self._shapes(event, (answer, "Error"), is_reply=True) if event and is_first else (),
             tuple(status for status in operation["responses"] if status != "200"),
             tuple(self._samples(method, path, operation, content.get("example"))),
         )
@@ -242,7 +242,7 @@ class _Reader:
         url = f"{self.base_url}{path}"
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
-                url = url.replace("{%s}" % parameter["name"], str(parameter["example"]))
+                url = url.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
         words = ["curl", *([] if method in ("get", "post") else [f"-X {method.upper()}"]), url]
         if example is not None:
             body = json.dumps(example, indent=2, ensure_ascii=False).replace("'", "'\\''")

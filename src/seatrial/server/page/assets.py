@@ -1,4 +1,4 @@
-"""The files that a page asks for, each under a name that changes with its content, so that a browser may keep it for good.
+"""The files that a page asks for, each under a name that changes with its content: a browser may keep it for good.
 
 In: this folder. Out: `Assets`: every file by its served name, and `linked`, which writes those names into markup.
 """

@@ -197,7 +197,7 @@ function askForKey() {
 function complain(error) {
   const again = make("button", "Try again");
   again.className = "button";
-  again.addEventListener("click", loadModels);
+  again.onclick = loadModels;
   $("problem").replaceChildren(make("p", error.message), make("p", error.details ?? ""), again);
   $("problem").hidden = false;
 }
@@ -300,7 +300,7 @@ model.addEventListener("change", () => { named(); keep(); });
 $("settings").addEventListener("input", () => { digest(); keep(); });
 $("ideas").append(...IDEAS.map((idea) => {
   const offer = make("button", idea);
-  offer.type = "button";
+  offer.className = "plain";
   offer.addEventListener("click", () => { write(idea); send(); prompt.focus(); });
   return make("li", offer);
 }));

@@ -180,7 +180,7 @@ class ChatChunks:
     def _begin(self, at: int, event: ChatEvent) -> bytes:
         index = b'{"index":%d,"delta":' % at
         self._begun[at] = (self._head + index, b'},"logprobs":null,"finish_reason":null}' + self._tail)
-        content = b'""' if isinstance(event, TextDelta | Finished) else b"null"
+        content = b"null" if isinstance(event, ToolCallDelta) else b'""'
         return self._chunk(at, b'{"role":"assistant","content":%b,"refusal":null}' % content)
 
     def _chunk(self, at: int, delta: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:

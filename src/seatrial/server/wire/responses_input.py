@@ -1,12 +1,12 @@
 """The items that the responses API reads: messages, calls, their results, reasoning.
 
-In: `input` as decoded, and the items of earlier turns. Out: the messages of a `ChatRequest`, and the items as the API
-lists them again. What an item lacks or must not have is refused here by its place.
+In: `input` as decoded, and the items of earlier turns. Out: the messages of a `ChatRequest`. What an item lacks or must
+not have is refused here by its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -236,69 +236,3 @@ def _out_of_place(part: InputPart, role: ChatRole, place: str) -> Failure:
     kind = part.__struct_config__.tag
     message = f"Invalid value: '{place}.type' is '{kind}'. Here it must be {fits}."
     return bad_request(message, param=f"{place}.type", code="invalid_value")
-
-
-def listed(items: Sequence[Item], response_id: str) -> Iterator[Mapping[str, Any] | OutputItem]:
-    """The items as the API gives them again, in full and each with an id that stays the same."""
-    for at, item in enumerate(items):
-        if not isinstance(item, InputItem):
-            yield item
-            continue
-        suffix = f"{response_id.removeprefix('resp_')}_{at}"
-        status = item.status or "completed"
-        match item.type:
-            case "message":
-                yield _listed_message(item, item.id or f"msg_{suffix}", status)
-            case "function_call":
-                yield {
-                    "type": "function_call",
-                    "id": item.id or f"fc_{suffix}",
-                    "call_id": item.call_id,
-                    "name": item.name,
-                    "arguments": item.arguments,
-                    "status": status,
-                }
-            case "function_call_output":
-                yield {
-                    "type": "function_call_output",
-                    "id": item.id or f"fc_{suffix}",
-                    "call_id": item.call_id,
-                    "output": item.output if isinstance(item.output, str) else _listed_parts(item.output or ()),
-                    "status": status,
-                }
-            case "reasoning":
-                content = item.content if not isinstance(item.content, str) else (ThoughtText(item.content),)
-                yield {
-                    "type": "reasoning",
-                    "id": item.id or f"rs_{suffix}",
-                    "summary": item.summary or (),
-                    "content": content or (),
-                    "status": status,
-                }
-
-
-def _listed_message(item: InputItem, id: str, status: ItemStatus) -> Mapping[str, Any]:
-    content: Sequence[InputPart] = ()
-    if isinstance(item.content, str):
-        content = (AnsweredText(item.content) if item.role == "assistant" else InputText(item.content),)
-    elif item.content is not None:
-        content = item.content
-    return {"type": "message", "id": id, "role": item.role, "status": status, "content": _listed_parts(content)}
-
-
-def _listed_parts(parts: Sequence[InputPart]) -> list[Mapping[str, Any]]:
-    listed: list[Mapping[str, Any]] = []
-    for part in parts:
-        match part:
-            case InputText(text):
-                listed.append({"type": "input_text", "text": text})
-            case InputImage():
-                detail = part.detail or "auto"
-                listed.append({"type": "input_image", "image_url": part.image_url, "detail": detail})
-            case AnsweredText(text):
-                listed.append({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
-            case AnsweredRefusal(refusal):
-                listed.append({"type": "refusal", "refusal": refusal})
-            case ThoughtText(text):
-                listed.append({"type": "reasoning_text", "text": text})
-    return listed

@@ -1,0 +1,64 @@
+"""What a client is told of an upstream's error: what the upstream said, but for its refusal of our own key."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from seatrial.errors import (
+    AuthenticationFailed,
+    ContextTooLong,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    RequestRejected,
+    SeatrialError,
+    UpstreamReply,
+)
+from seatrial.server.errors import body, failure_of, headers
+
+TOLD = {"retry-after": "7", "retry-after-ms": "6500", "x-should-retry": "true", "x-ratelimit-limit-requests": "60"}
+
+
+def said(status: int) -> UpstreamReply:
+    return UpstreamReply(status, "As it was said.", "some_type", "some.param", "some_code", TOLD)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RequestRejected("ours", status=404, code="c", upstream=said(404)),
+        ProviderTimeout("ours", status=408, upstream=said(408)),
+        RateLimited("ours", retry_after_s=9.0, upstream=said(429)),
+        ProviderUnavailable("ours", status=502, upstream=said(502)),
+        ContextTooLong("ours", upstream=said(400)),
+    ],
+)
+def test_an_upstreams_error_is_passed_on_as_it_was(error: SeatrialError) -> None:
+    failure = failure_of(error)
+    assert isinstance(error, ContextTooLong) or failure.status == error.status  # type: ignore[attr-defined]
+    assert json.loads(body(failure))["error"] == {
+        "message": "As it was said.",
+        "type": "some_type",
+        "param": "some.param",
+        "code": "some_code",
+    }
+    assert dict(headers(failure)) == {name.encode(): value.encode() for name, value in TOLD.items()}
+
+
+@pytest.mark.parametrize(("status", "type_"), [(404, "invalid_request_error"), (503, "server_error")])
+def test_only_what_the_upstream_left_out_is_ours(status: int, type_: str) -> None:
+    failure = failure_of(RequestRejected("`x` rejected the request.", upstream=UpstreamReply(status, "")))
+    assert (failure.status, failure.message, failure.type) == (status, "`x` rejected the request.", type_)
+    assert (failure.param, failure.code, headers(failure)) == (None, None, ())
+
+
+def test_the_refusal_of_our_own_key_is_none_of_the_clients() -> None:
+    failure = failure_of(AuthenticationFailed("no such key", status=401, code="invalid_api_key", upstream=said(401)))
+    assert (failure.status, failure.type, failure.code) == (502, "api_error", "invalid_api_key")
+
+
+def test_what_we_refuse_ourselves_names_the_field() -> None:
+    failure = failure_of(RequestRejected("`m` takes no `top_k`.", code="unsupported_parameter", param="top_k"))
+    assert (failure.status, failure.code, failure.param) == (400, "unsupported_parameter", "top_k")
