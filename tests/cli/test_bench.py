@@ -114,6 +114,7 @@ def test_the_table_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], mo
         (("smolm2-135m",), 2, ["`smolm2-135m`", "`smollm2-135m`"]),
         (("random:smollm2-135m@q5_0",), 2, ["`Q5_0`", "Q4_1"]),
         (("smollm3-3b",), 1, ["seatrial pull smollm3-3b", "random:smollm3-3b"]),
+        (("smollm2-135m@int4",), 2, ["`smollm2-135m@int4`", "`--dtype`"]),
         (("gpt-5-mini",), 2, ["`gpt-5-mini`", "local model"]),
         (("./absent.gguf",), 2, ["absent.gguf"]),
         (("x", "--batch", "1,x"), 2, ["`x` is not a count"]),

@@ -245,6 +245,11 @@ def _weights_of(settings: Settings, model: str) -> Path:
 
     catalog = open_catalog(settings)
     candidate = parse_candidate(model, catalog)
+    if candidate.settings:
+        raise UsageError(
+            f"`{model}` carries settings, which `seatrial bench` takes as options: `--dtype`, `--threads`. Name the "
+            "model alone."
+        )
     if candidate.kind == "catalog":
         entry = catalog.get(candidate.model or candidate.target)
         path = open_store(settings).path(entry.id)

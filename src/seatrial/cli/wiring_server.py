@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -169,19 +167,20 @@ def _routes(
     limits = WireLimits(
         max_answer_tokens=order.max_answer_tokens, max_images=order.max_images, image_hosts=order.image_hosts
     )
-    fingerprint, fetch = f"seatrial-{__version__}", None
-    if order.image_hosts:
-        from seatrial.server.pictures import picture_fetcher
-
-        fetch = picture_fetcher(limits)
-    chat = partial(chat_routes, system_fingerprint=fingerprint, fetch_pictures=fetch)
-    completions = partial(completion_routes, system_fingerprint=fingerprint)
-    responses = partial(response_routes, background=background, fetch_pictures=fetch)
-    generating = (
-        make(hosting, clock=time.time, new_id=_new_id, limits=limits) for make in (chat, completions, responses)
-    )
+    fingerprint, fetch = f"seatrial-{__version__}", _picture_fetcher(limits)
     return [
-        *chain.from_iterable(generating),
+        *chat_routes(
+            hosting,
+            clock=time.time,
+            new_id=_new_id,
+            limits=limits,
+            system_fingerprint=fingerprint,
+            fetch_pictures=fetch,
+        ),
+        *completion_routes(hosting, clock=time.time, new_id=_new_id, limits=limits, system_fingerprint=fingerprint),
+        *response_routes(
+            hosting, clock=time.time, new_id=_new_id, limits=limits, fetch_pictures=fetch, background=background
+        ),
         *embedding_routes(hosting),
         *model_routes(hosting),
         *operation_routes(metrics, readiness, open_metrics=order.open_metrics),

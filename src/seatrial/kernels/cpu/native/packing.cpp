@@ -40,8 +40,10 @@ Group read_block(Source source, const uint8_t* row, int group) {
 // 1 / scale; 0 for scales so small that a half cannot hold them.
 float inverse_of(float scale) { return std::fabs(scale) > 1e-30f ? 1 / scale : 0; }
 
+// 0 also for what is not a number: weights whose scale is beyond a float.
 uint8_t code_within(float value, int largest) {
-  return static_cast<uint8_t>(std::min(std::max(static_cast<int>(value), 0), largest));
+  if (!(value > 0)) return 0;
+  return static_cast<uint8_t>(value < static_cast<float>(largest) ? static_cast<int>(value) : largest);
 }
 
 // scale = the value of largest magnitude / -8, so that it gets code 0; code = value / scale + 8, rounded.
