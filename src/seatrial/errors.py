@@ -38,9 +38,13 @@ class SeatrialError(Exception):
 
 
 class UsageError(SeatrialError):
-    """What was asked for cannot be; asking differently helps."""
+    """What was asked for cannot be; asking differently helps. `field` names the value at fault, where it is one."""
 
     exit_code = 2
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class UnknownName(UsageError):

@@ -16,7 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 from stand_in import StandIn, answer
+from typer.testing import CliRunner, Result
 
+from seatrial.cli.main import app
 from seatrial.cli.serve import parse_size
 from seatrial.errors import UsageError
 
@@ -45,53 +47,64 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
         parse_size(text, "--max-body")
 
 
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs `seatrial WORD…` in this process."""
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path / "home"))
+    return lambda *words: CliRunner().invoke(app, words)
+
+
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("words", "says"),
     [
-        (("smolm2-135m",), 2, ["`smolm2-135m`", "`smollm2-135m`"]),
-        (("smollm2-135m",), 1, ["not on this machine", "seatrial pull smollm2-135m"]),
-        (("baseline:nearest",), 2, ["`baseline:nearest`", "nothing to serve"]),
-        ((UPSTREAM, UPSTREAM), 2, ["given twice"]),
-        ((UPSTREAM, "http://127.0.0.1:7/v1#m"), 2, ["Two models", "`m`"]),
-        ((UPSTREAM + "@temperature=0.5",), 2, ["`temperature`", "each request"]),
-        ((UPSTREAM, "--alias", "gpt-5-mini=x"), 2, ["`x` is not served", "`m`"]),
-        ((UPSTREAM, "--alias", "gpt-5-mini"), 2, ["--alias gpt-5-mini=smollm3-3b"]),
-        ((UPSTREAM, "--port", "70000"), 2, ["70000", "65535"]),
-        ((UPSTREAM, "--host", "no-such-host.invalid"), 2, ["--host", "no-such-host.invalid"]),
-        ((UPSTREAM, "--memory-limit", "much"), 2, ["--memory-limit", "8GB"]),
-        ((UPSTREAM, "--host", "0.0.0.0"), 2, ["seatrial keys add", "--no-keys"]),
+        (("smolm2-135m",), ["`smolm2-135m`", "`smollm2-135m`"]),
+        (("baseline:nearest",), ["`baseline:nearest`", "nothing to serve"]),
+        ((UPSTREAM, UPSTREAM), ["given twice"]),
+        ((UPSTREAM, "http://127.0.0.1:7/v1#m"), ["Two models", "`m`"]),
+        ((UPSTREAM + "@temperature=0.5",), ["`temperature`", "each request"]),
+        ((UPSTREAM, "--alias", "gpt-5-mini=x"), ["`x` is not served", "`m`"]),
+        ((UPSTREAM, "--alias", "gpt-5-mini"), ["--alias gpt-5-mini=smollm3-3b"]),
+        ((UPSTREAM, "--port", "70000"), ["70000", "65535"]),
+        ((UPSTREAM, "--host", "no-such-host.invalid"), ["--host", "no-such-host.invalid"]),
+        ((UPSTREAM, "--memory-limit", "much"), ["--memory-limit", "8GB"]),
+        ((UPSTREAM, "--host", "0.0.0.0"), ["seatrial keys add", "--no-keys"]),
     ],
 )
-def test_what_cannot_be_served_is_said(seatrial, words: tuple[str, ...], code: int, says: list[str]) -> None:
-    ran = seatrial("serve", *words, *(() if "--port" in words else ("--port", "0")))
-    assert ran.code == code, ran
+def test_what_cannot_be_served_is_said(command, words: tuple[str, ...], says: list[str]) -> None:
+    ran = command("serve", *words, *(() if "--port" in words else ("--port", "0")))
+    assert isinstance(ran.exception, UsageError), ran
     for part in says:
-        assert part in ran.err
+        assert part in str(ran.exception)
 
 
-def test_help_lists_what_can_be_set(seatrial) -> None:
-    assert "serve" in seatrial("--help").out
-    out = seatrial("serve", "--help").out
+def test_a_model_that_is_not_here_ends_it_with_the_command_that_brings_it(seatrial) -> None:
+    ran = seatrial("serve", "smollm2-135m", "--port", "0")
+    assert ran.code == 1
+    assert "seatrial pull smollm2-135m" in ran.err
+
+
+def test_help_lists_what_can_be_set(command) -> None:
+    assert "serve" in command("--help").output
+    out = command("serve", "--help").output
     for option in ("--host", "--port", "--alias", "--on-demand", "--memory-limit", "--max-waiting", "--timeout"):
         assert option in out
     for option in ("--max-body", "--cors", "--allow-image-host", "--log-prompts", "--drain-seconds", "--no-keys"):
         assert option in out
 
 
-def test_a_key_is_shown_once_listed_and_revoked(seatrial) -> None:
-    assert "There are no keys" in seatrial("keys", "list").out
-    made = seatrial("keys", "add", "laptop", "--requests-per-minute", "60")
-    secret = made.out.strip()
+def test_a_key_is_shown_once_listed_and_revoked(command) -> None:
+    assert "There are no keys" in command("keys", "list").output
+    secret = command("keys", "add", "laptop", "--requests-per-minute", "60").stdout.strip()
     assert re.fullmatch(r"sk-seatrial-[\w-]{43}", secret)
-    listed = seatrial("keys", "list").out
+    listed = command("keys", "list").output
     assert "laptop" in listed
     assert "never" in listed
     assert "60" in listed
     assert secret not in listed
-    again = seatrial("keys", "add", "laptop")
-    assert (again.code, again.out) == (2, "")
-    assert "revoked" in seatrial("keys", "revoke", "laptop").out
-    assert seatrial("keys", "revoke", "laptop").code == 2
+    again = command("keys", "add", "laptop")
+    assert isinstance(again.exception, UsageError)
+    assert "revoked" in command("keys", "revoke", "laptop").output
+    assert isinstance(command("keys", "revoke", "laptop").exception, UsageError)
 
 
 class Running:

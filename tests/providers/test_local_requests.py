@@ -15,7 +15,7 @@ import pytest
 from chat_models import ask, checkpoint, random_model, scripted_model
 from jsonschema import Draft202012Validator
 
-from seatrial.chat import ChatRequest, Message, Sampling, TextPart, ToolCall, gather
+from seatrial.chat import ChatRequest, Message, Sampling, TextPart, Tool, ToolCall, gather
 from seatrial.engine.request import SamplingParams
 from seatrial.engine.runner import Scores, StepInput
 from seatrial.errors import ContextTooLong, RequestRejected
@@ -84,6 +84,26 @@ async def test_what_is_out_of_range_is_refused_by_name(
 ) -> None:
     with pytest.raises(RequestRejected, match=why):
         await text(provider, ask(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "code"),
+    [
+        ({"sampling": Sampling(logit_bias={9999: 1})}, "logit_bias", None),
+        ({"num_logprobs": 21}, "top_logprobs", None),
+        ({"json_schema": {"type": "strin"}}, "response_format", "invalid_json_schema"),
+        ({"tools": (Tool("f", "", {"type": 7}, strict=True),)}, "tools", "invalid_function_parameters"),
+        ({"named_tool": "absent"}, "tool_choice", None),
+        ({"prompt": ()}, "prompt", None),
+        ({"template_variables": {"self": 1}}, "chat_template_kwargs", None),
+    ],
+)
+async def test_a_refusal_names_the_field_as_the_wire_does(
+    provider: LocalProvider, changes: dict[str, Any], param: str, code: str | None
+) -> None:
+    with pytest.raises(RequestRejected) as refused:
+        await text(provider, ask(**changes))
+    assert (refused.value.param, refused.value.code) == (param, code)
 
 
 async def test_a_plain_prompt_is_continued_as_it_stands(provider: LocalProvider) -> None:

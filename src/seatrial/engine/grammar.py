@@ -55,6 +55,18 @@ class GrammarCompiler:
                 if kept.num_copies < _MOST_COPIES:
                     self._kept[constraint] = _Compiled(kept.matcher, kept.num_copies + 1)
                 return self._follow(kept.matcher)
+        try:
+            matcher = self._compiled(constraint)
+        except UsageError as error:
+            error.field = error.field or constraint.kind
+            raise
+        with self._lock:
+            self._kept[constraint] = _Compiled(matcher, 1)
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return self._follow(matcher)
+
+    def _compiled(self, constraint: Constraint) -> LLMatcher:
         grammar = self._grammar_of(constraint)
         if not self._stop_ids:
             raise UsageError("A constraint needs a model with a stop token; this one names none.")
@@ -62,11 +74,7 @@ class GrammarCompiler:
         if matcher.is_error():
             raise UsageError(f"The {NAMES[constraint.kind]} cannot be followed: {_reason(matcher)}")
         self._follow(matcher.deep_copy()).mask()  # raises where nothing can satisfy it
-        with self._lock:
-            self._kept[constraint] = _Compiled(matcher, 1)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-        return self._follow(matcher)
+        return matcher
 
     def _grammar_of(self, constraint: Constraint) -> str:
         return (

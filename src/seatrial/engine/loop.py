@@ -228,11 +228,11 @@ class Engine:
     def _fitted(self, tokens: list[int], params: SamplingParams) -> list[int]:
         limit = self.limits.context_length
         if not tokens:
-            raise UsageError("The prompt is empty; give it at least one character.")
+            raise UsageError("The prompt is empty; give it at least one character.", field="prompt")
         size = self._runner.config.vocab_size
         wrong = next((token for token in tokens if not 0 <= token < size), None)
         if wrong is not None:
-            raise UsageError(f"Token id {wrong} is outside the vocabulary of {size:,}.")
+            raise UsageError(f"Token id {wrong} is outside the vocabulary of {size:,}.", field="prompt")
         if len(tokens) < limit:
             return tokens
         if params.truncate == "left":

@@ -169,7 +169,9 @@ class Model:
         ids = [part for part in prompt if isinstance(part, int)]
         wrong = next((i for i in ids if not 0 <= i < self.config.vocab_size), None)
         if wrong is not None:
-            raise UsageError(f"Token id {wrong} is outside the vocabulary of {self.config.vocab_size:,}.")
+            raise UsageError(
+                f"Token id {wrong} is outside the vocabulary of {self.config.vocab_size:,}.", field="prompt"
+            )
         return ids
 
     def generate(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Generation:

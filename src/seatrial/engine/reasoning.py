@@ -7,6 +7,7 @@ one token. A tag counts only at the head, before any other text but white space.
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
 from seatrial.engine.request import Thinking
@@ -88,6 +89,16 @@ class Reasoning:
             self._end_if_spent()
 
     def _end_if_spent(self) -> None:
+        """Ends between characters: up to three tokens later where the last one is half a character."""
         most = self._thinking.max_tokens
-        if most is not None and self.num_tokens >= most:
+        if most is None or self.num_tokens < most:
+            return
+        if self.num_tokens >= most + 3 or _is_whole(self._read):
             self.end()
+
+
+def _is_whole(text: bytes) -> bool:
+    """Whether a text ends with a whole character."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    decoder.decode(text[-4:])
+    return not decoder.getstate()[0]

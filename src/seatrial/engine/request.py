@@ -108,7 +108,7 @@ class SamplingParams:
         )
         for name, value, sound, limit in checks:
             if not sound:
-                raise UsageError(f"`{name}` is {value}; it must be {limit}.")
+                raise UsageError(f"`{name}` is {value}; it must be {limit}.", field=name)
 
 
 @dataclass(slots=True, eq=False)

@@ -248,7 +248,8 @@ def _bias_of(params: SamplingParams, vocab_size: int) -> tuple[Ids, NDArray[np.f
     unknown = [token_id for token_id in params.logit_bias if not 0 <= token_id < vocab_size]
     if unknown:
         raise UsageError(
-            f"`logit_bias` names token {unknown[0]:,}; the model has tokens 0 to {vocab_size - 1:,}. Leave it out."
+            f"`logit_bias` names token {unknown[0]:,}; the model has tokens 0 to {vocab_size - 1:,}. Leave it out.",
+            field="logit_bias",
         )
     ids = np.fromiter(params.logit_bias.keys(), np.int64, len(params.logit_bias))
     return ids, np.fromiter(params.logit_bias.values(), np.float32, len(params.logit_bias))

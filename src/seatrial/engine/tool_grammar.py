@@ -19,7 +19,7 @@ from seatrial.errors import UsageError
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 MOST_TOOLS = 128
-_NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+_NAMES_NOTHING = {"type", "properties", "required", "title", "description", "$schema"}
 
 
 class HeldTool(NamedTuple):
@@ -55,16 +55,28 @@ def tool_grammar_of(value: str, spelled: Callable[[str], str]) -> str:
         raise UsageError(f"The tools have {len(value):,} characters; calls can be held to {4 * MOST_CHARACTERS:,}.")
     grammars = [_named(f"arguments{at}", _arguments_of(tool)) for at, tool in enumerate(tools)]
     if asked["content"] is not None:
-        grammars.append(_named("content", grammar_of_schema(asked["content"])))
+        grammars.append(_named("content", _content_of(asked["content"])))
     rules = [_start_of(asked, spelled(OPENING)), f"body: ({' | '.join(_calls_of(tools))}) {spelled(CLOSING)}"]
     return json.dumps({"grammars": [{"name": "reply", "lark_grammar": "\n".join(rules)}, *grammars]})
 
 
-def _arguments_of(tool: HeldTool) -> str:
-    """The grammar of its arguments: an object in any case, and an empty one where the tool names none."""
-    parameters: Any = dict(tool.parameters or _NO_ARGUMENTS)
-    parameters.setdefault("type", "object")
+def _content_of(schema: Any) -> str:
     try:
+        return grammar_of_schema(schema)
+    except UsageError as error:
+        error.field = "json_schema"
+        raise
+
+
+def _arguments_of(tool: HeldTool) -> str:
+    """The grammar of its arguments: an object in any case, and an empty one where the tool has none."""
+    parameters: Any = dict(tool.parameters)
+    parameters.setdefault("type", "object")
+    if not tool.parameters or (parameters.get("properties") == {} and _NAMES_NOTHING.issuperset(parameters)):
+        parameters = {"type": "object", "properties": {}, "additionalProperties": False}
+    try:
+        if parameters["type"] != "object":
+            raise UsageError(f"They are of the type {json.dumps(parameters['type'])[:40]}; it must be `object`.")
         if len(json.dumps(parameters)) > MOST_CHARACTERS:
             raise UsageError(f"They have more than {MOST_CHARACTERS:,} characters. Shorten them.")
         grammar = grammar_of_schema(parameters)

@@ -80,7 +80,7 @@ class ChatTemplate:
         Raises UsageError where the template or the model cannot take what is asked.
         """
         if thinking and not self.reasons:
-            raise UsageError("The model has no thinking mode; ask without it.")
+            raise UsageError("The model has no thinking mode; ask without it.", field="thinking")
         known: dict[str, Any] = {"add_generation_prompt": add_generation_prompt}
         if thinking is not None and self.switches_thinking:
             known["enable_thinking"] = thinking
@@ -94,7 +94,8 @@ class ChatTemplate:
             messages = results_from_user(messages)
         taken = {"messages", "self"}.intersection(variables or ())
         if taken:
-            raise UsageError(f"The template variable `{min(taken)}` is not free; give yours another name.")
+            reason = f"The template variable `{min(taken)}` is not free; give yours another name."
+            raise UsageError(reason, field="template_variables")
         return self.render_raw([self._as_dict(message) for message in messages], **{**known, **(variables or {})})
 
     def render_raw(
@@ -106,7 +107,9 @@ class ChatTemplate:
             return self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **known)
         except (jinja2.TemplateError, *_TEMPLATE_FAILURES) as error:
             reason = str(error) or type(error).__name__
-            raise UsageError(f"The model's chat template refuses this conversation: {reason}") from error
+            raise UsageError(
+                f"The model's chat template refuses this conversation: {reason}", field="messages"
+            ) from error
 
     def _as_dict(self, message: Message) -> dict[str, Any]:
         content = message.text

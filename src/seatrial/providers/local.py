@@ -34,6 +34,14 @@ from seatrial.providers.local_scores import TokenScores
 _DEFAULT_MAX_TOKENS = 2048
 # A prompt of so many characters takes a few milliseconds to encode: longer ones do not make an event loop wait.
 _LONG_CHARACTERS = 8_192
+# What the OpenAI API calls the fields of a request that it names otherwise, and the code of what is wrong with them.
+_ON_THE_WIRE = {
+    "json_schema": ("response_format", "invalid_json_schema"),
+    "tools": ("tools", "invalid_function_parameters"),
+    "num_logprobs": ("top_logprobs", None),
+    "thinking": ("reasoning_effort", None),
+    "template_variables": ("chat_template_kwargs", None),
+}
 _CALL_ID_SIGNS = string.ascii_letters + string.digits
 
 
@@ -106,7 +114,8 @@ class LocalProvider:
         try:
             yield
         except UsageError as error:
-            raise RequestRejected(f"`{self.name}`: {error}") from error
+            param, code = _ON_THE_WIRE.get(error.field or "", (error.field, None))
+            raise RequestRejected(f"`{self.name}`: {error}", param=param, code=code) from error
 
 
 class _LocalReply:

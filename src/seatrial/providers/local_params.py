@@ -61,11 +61,14 @@ def _constraint_of(request: ChatRequest) -> Constraint | None:
     if request.named_tool is not None and request.prompt is None:
         tools = [tool for tool in tools if tool.name == request.named_tool]
         if not tools:
-            raise UsageError(f"`tool_choice` names `{request.named_tool}`, which is not among the `tools` offered.")
+            reason = f"`tool_choice` names `{request.named_tool}`, which is not among the `tools` offered."
+            raise UsageError(reason, field="tool_choice")
         return tools_constraint(tools, must_call=True, parallel=False)
     if request.tool_choice == "required" and request.prompt is None:
         if not tools:
-            raise UsageError("`tool_choice` is `required` and there are no `tools`; offer at least one.")
+            raise UsageError(
+                "`tool_choice` is `required` and there are no `tools`; offer at least one.", field="tool_choice"
+            )
         return tools_constraint(tools, must_call=True, parallel=request.parallel_tool_calls)
     if tools and (content is not None or any(tool.strict for tool in tools)):
         return tools_constraint(tools, must_call=False, parallel=request.parallel_tool_calls, content=content)

@@ -41,7 +41,8 @@ def prompt_of(request: ChatRequest, model: Model) -> LocalPrompt:
     if request.prompt is not None:
         return LocalPrompt(model.prompt_ids(request.prompt))
     if any(isinstance(part, ImagePart) for message in request.messages for part in message.parts):
-        raise UsageError("The model reads text only; the request holds an image. Ask a model with vision.")
+        reason = "The model reads text only; the request holds an image. Ask a model with vision."
+        raise UsageError(reason, field="messages")
     template = model.chat_template
     text = template.render(
         request.messages,
@@ -91,5 +92,6 @@ def _checked_variables(request: ChatRequest) -> dict[str, object]:
     try:
         json.dumps(variables)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"`template_variables` must be values of JSON: {error}.") from error
+        reason = f"`template_variables` must be values of JSON: {error}."
+        raise UsageError(reason, field="template_variables") from error
     return variables

@@ -18,6 +18,16 @@ _FUNCTIONS = {
     ]
 }
 
+_BIAS = {
+    "anyOf": [
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^(0|[1-9][0-9]{0,8})$"},
+            "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+        },
+        {"type": "null"},
+    ]
+}
 _REFUSED = {"anyOf": [{"type": "null"}], "description": "Not supported here: leave it out."}
 
 
@@ -40,6 +50,8 @@ ADJUSTED: dict[str, dict[str, Any]] = {
     "OfSchema.name": _NAME,
     "CreateBody.tools": _FUNCTIONS,
     "PromptFields.tools": _FUNCTIONS,
+    "ChatBody.logit_bias": _BIAS,
+    "CompletionBody.logit_bias": _BIAS,
     "CompletionBody.prompt": _texts({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}),
     "CompletionBody.suffix": _REFUSED,
     "EmbeddingsBody.input": _texts({"type": "integer", "minimum": 0}, min_length=1, most=2048),
