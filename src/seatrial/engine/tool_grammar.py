@@ -62,7 +62,7 @@ def tool_grammar_of(value: str, spelled: Callable[[str], str]) -> str:
 
 def _content_of(schema: Any) -> str:
     try:
-        return grammar_of_schema(schema)
+        return _checked_grammar(schema)
     except UsageError as error:
         error.field = "json_schema"
         raise
@@ -79,14 +79,19 @@ def _arguments_of(tool: HeldTool) -> str:
             raise UsageError(f"They are of the type {json.dumps(parameters['type'])[:40]}; it must be `object`.")
         if len(json.dumps(parameters)) > MOST_CHARACTERS:
             raise UsageError(f"They have more than {MOST_CHARACTERS:,} characters. Shorten them.")
-        grammar = grammar_of_schema(parameters)
-        reason = LLMatcher.validate_grammar(grammar)
-        if reason:
-            raise UsageError(f"The JSON schema cannot be followed: {reason}.")
+        return _checked_grammar(parameters)
     except UsageError as error:
         if tool.strict:
             raise UsageError(f"The parameters of the tool `{tool.name}` cannot be held to. {error}") from error
         return grammar_of_schema({"type": "object"})
+
+
+def _checked_grammar(schema: Any) -> str:
+    """The grammar of one schema, refused for its own faults and not for those of the whole."""
+    grammar = grammar_of_schema(schema)
+    reason = LLMatcher.validate_grammar(grammar)
+    if reason:
+        raise UsageError(f"The JSON schema cannot be followed: {reason}.")
     return grammar
 
 
