@@ -61,7 +61,10 @@ class Recorder:
             if data == b"[DONE]":
                 continue
             value = json.loads(data)
-            self._hold("ErrorResponse" if "error" in value and "type" not in value else schema, value)
+            if "error" in value and "type" not in value:
+                self._hold("ErrorResponse", value)
+            else:
+                self._hold(schema, _as_if_whole(value) if schema == "CreateCompletionResponse" else value)
 
     def _hold(self, schema: str, value: Any) -> None:
         self.num_checked[schema] += 1
@@ -142,6 +145,17 @@ def _schema_of(method: str, path: str, *, is_stream: bool) -> str:
 
 def _is_undescribed(method: str, path: str) -> bool:
     return any(method == known and re.fullmatch(pattern, path) for known, pattern in _UNDESCRIBED)
+
+
+def _as_if_whole(chunk: Any) -> Any:
+    """A chunk of a text completion. The document has one shape for both and no null in it, which OpenAI's own streams
+    have where a choice has not ended and where the usage is not known yet.
+    """
+    choices = [
+        choice | {"finish_reason": "stop"} if choice["finish_reason"] is None else choice
+        for choice in chunk.get("choices", [])
+    ]
+    return {name: value for name, value in chunk.items() if (name, value) != ("usage", None)} | {"choices": choices}
 
 
 def _with_numbers(reply: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`seatrial serve` as a process of its own: started, found by the URL that it prints, asked for its metrics, stopped."""
+"""`seatrial serve` as a process: started, found by the URL that it prints, asked for its metrics, stopped."""
 
 from __future__ import annotations
 

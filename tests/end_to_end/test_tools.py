@@ -52,7 +52,9 @@ def test_a_loop(client: openai.OpenAI) -> None:
     arguments = json.loads(call.function.arguments)
     assert set(arguments) == {"city", "unit"}
     history = [*ASK, choice.message, {"role": "tool", "tool_call_id": call.id, "content": '{"degrees": 7}'}]
-    last = client.chat.completions.create(model=MODEL, messages=history, tool_choice="none", **ONE_CALL | {"max_tokens": 8})
+    last = client.chat.completions.create(
+        model=MODEL, messages=history, tool_choice="none", **ONE_CALL | {"max_tokens": 8}
+    )
     assert last.choices[0].message.content
     assert last.choices[0].message.tool_calls is None
 

@@ -67,12 +67,25 @@ def test_no_character_is_cut(tokenizer: Tokenizer) -> None:
 
 
 def test_a_line_break_follows_where_something_must_come(tokenizer: Tokenizer) -> None:
-    written, _ = follow(tokenizer, Thinking(), "<think>hm</think>", held=True)
-    assert written == "<think>hm</think>\n"
-    assert follow(tokenizer, Thinking(), "<think>hm</think>\n{", held=True)[0] in (
-        "<think>hm</think>\n\n{",  # the tag was a token of its own, and the model's break comes besides
-        "<think>hm</think>\n{",
-    )
+    opened = Thinking(is_open=True)
+    assert follow(tokenizer, opened, "hm</think>", held=True)[0] == "hm</think>\n"
+
+
+def test_none_follows_where_the_tag_came_with_its_own() -> None:
+    tokenizer = vocabulary([])
+    reasoning = Reasoning(Thinking(is_open=True), tokenizer, then_held=True)
+    for token in [*tokenizer.encode("hm</thin"), tokenizer.token_id("k") or 0, tokenizer.token_id(">Ċ") or 0]:
+        reasoning.take(token)
+    assert reasoning.is_over
+
+
+def test_where_something_must_come_only_a_tag_of_one_token_opens() -> None:
+    for added, opens in ((["<think>", "</think>"], True), ([], False)):
+        tokenizer = vocabulary(added)
+        reasoning = Reasoning(Thinking(), tokenizer, then_held=True)
+        assert (reasoning.opening_id is not None) is opens
+        assert reasoning.take(tokenizer.encode("<think>")[0]) is opens
+        assert (reasoning.is_open, reasoning.is_over) == (opens, not opens)
 
 
 def test_states(tokenizer: Tokenizer) -> None:

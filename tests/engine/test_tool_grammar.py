@@ -130,8 +130,9 @@ class TestAuto:
         assert not fits('<tool_call>\n{"name": "absent"')
         assert not fits(CALL.replace("7", '"seven"'))
         assert not fits(CALL.replace("7", "100"))
-        assert fits(f"One: {CALL} done", parallel=False)
-        assert not fits(f"Two: {CALL} and {CALL}", parallel=False)
+        assert fits(f"One: {CALL}", parallel=False)
+        assert fits("None.", parallel=False)
+        assert not fits(f"One: {CALL} and", parallel=False)
 
     def test_it_may_end_where_no_call_is_open(self, which: int) -> None:
         tokenizer = VOCABULARIES[which]

@@ -162,7 +162,8 @@ async def test_budgets_of_a_batch_hold_for_each_alone() -> None:
     together = await asyncio.gather(*(gather(local.stream(request)) for request in requests))
     assert [(r.reasoning, r.text) for r in together] == [(r.reasoning, r.text) for r in alone]
     for i, reply in enumerate(together):
-        assert counted(reply)[2] <= 3 + i + 3 + 2  # three at most to end between characters, and the forced break and tag
+        # Up to three more to end between characters, and the forced break and tag.
+        assert counted(reply)[2] <= 3 + i + 3 + 2
     await local.close()
 
 

@@ -108,10 +108,15 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield method.upper(), path, operation
 
 
+def reply_content(method: str, path: str, media_type: str) -> Any:
+    return DOCUMENT["paths"][path][method.lower()]["responses"]["200"]["content"][media_type]
+
+
 def reply_schema(method: str, path: str, media_type: str = "application/json") -> Any:
-    content = DOCUMENT["paths"][path][method.lower()]["responses"]["200"]["content"][media_type]
+    """The schema of a reply, or of what one event of a stream holds."""
+    content = reply_content(method, path, media_type)
     data = content["schema"].get("properties", {}).get("data", {})
-    return data.get("contentSchema", content["schema"])
+    return (data.get("anyOf") or [data])[-1].get("contentSchema", content["schema"])
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -295,6 +300,9 @@ async def test_replies_and_streams_hold_to_the_document(request_: tuple[str, dic
     for streamed in ({"stream": True}, {"stream": True, **options}):
         chunks = await chunks_of(await endpoint(post(path, {"model": "m", **body, **streamed})))
         assert len(chunks) > 2
+        data = reply_content("POST", path, "text/event-stream")["schema"]["properties"]["data"]
+        check(data, "[DONE]" if chunks[-1] == "[DONE]" else json.dumps(chunks[-1]))
+        assert ("anyOf" in data) == (chunks[-1] == "[DONE]")
         for chunk in chunks:
             if chunk != "[DONE]":
                 check(event, chunk)

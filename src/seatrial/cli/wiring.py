@@ -50,14 +50,22 @@ def open_store(settings: Settings) -> ModelStore:
 class ProviderPool:
     """Opens a provider for a candidate on a workload; the same model or server is opened once.
 
-    `command` is what the user ran; messages build on it when they say what would make a candidate run.
+    `command` is what the user ran; messages build on it when they say what would make a candidate run. `asks_again`:
+    whether a server's errors that may pass are waited out here; a caller whose own clients do that wants them at once.
     """
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, *, command: str, concurrency: int = 1, seed: int = 0
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        *,
+        command: str,
+        concurrency: int = 1,
+        seed: int = 0,
+        asks_again: bool = True,
     ) -> None:
         self._settings, self._catalog, self._command = settings, catalog, command
-        self._concurrency, self._seed = concurrency, seed
+        self._concurrency, self._seed, self._asks_again = concurrency, seed, asks_again
         self._opened: dict[tuple[str, str], Provider] = {}
 
     def __call__(self, candidate: Candidate, workload: Workload | None = None) -> Provider:
@@ -133,6 +141,7 @@ class ProviderPool:
         return self._open_server(candidate, settings.openai_base_url, settings.openai_api_key)
 
     def _open_server(self, candidate: Candidate, base_url: str, api_key: str | None) -> Provider:
+        from seatrial.providers.http_failures import Retries
         from seatrial.providers.openai_http import OpenAIProvider
         from seatrial.providers.openai_wire import HOSTED_REFUSES
 
@@ -147,6 +156,7 @@ class ProviderPool:
             max_tokens_field="max_completion_tokens" if is_openai or candidate.hosted_reasoning else "max_tokens",
             refused_parameters=unsupported | HOSTED_REFUSES if is_openai else unsupported,
             rng=random.Random(self._seed),
+            retries=Retries() if self._asks_again else None,
         )
 
     def _pulled(self, entry: Entry) -> Path:

@@ -210,7 +210,14 @@ def _opener(settings: Settings, catalog: Catalog, candidate: Candidate, order: S
 
     def pool() -> ProviderPool:
         command = f"seatrial serve {candidate.id}"
-        return ProviderPool(settings, catalog, command=command, concurrency=order.batch, seed=secrets.randbits(63))
+        return ProviderPool(
+            settings,
+            catalog,
+            command=command,
+            concurrency=order.batch,
+            seed=secrets.randbits(63),
+            asks_again=False,
+        )
 
     entry = catalog.find(candidate.model) if candidate.model else None
     released = entry.released[0].value if entry is not None and entry.released else None

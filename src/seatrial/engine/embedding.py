@@ -1,8 +1,9 @@
 """Embeddings: one vector for each text, from the model, the cache and the steps that answers come from.
 
 In: jobs of one or more texts as token ids. Out: one `Gain` for each job, once all of its texts are read. A text becomes
-a sequence like any other, so that generation waits for it no longer than for a prompt; but nothing of it is taken from
-the cache, because the hidden states of all its tokens are wanted. Jobs take turns, and fill half of the places at most.
+a sequence like any other, but for two things: nothing of it is taken from the cache, because the hidden states of all
+its tokens are wanted, and beside answers it is read in small pieces, so that these go on. Jobs take turns, and fill
+half of the places at most.
 
 The vector of a text is the mean of its tokens' hidden states after the last norm, scaled to length 1.
 

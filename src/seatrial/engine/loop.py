@@ -83,6 +83,7 @@ class Engine:
             BlockPool(limits.num_blocks, BLOCK_TOKENS),
             max_sequences=limits.max_sequences,
             max_step_tokens=limits.max_step_tokens,
+            max_read_tokens=2 * runner.cheap_tokens,
         )
         self._answers: dict[int, Answer] = {}
         self._embedder = Embedder(

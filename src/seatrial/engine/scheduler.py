@@ -11,6 +11,7 @@ a `Step` of `Chunk`s, and in each `Sequence` the blocks where its keys and value
 - Where that was not enough, the sequence admitted last gives its blocks back and waits at the front; its computed
   blocks can mostly be found again. The one admitted first is never touched, so there is always progress.
 - A prompt stands back while a running sequence computes the beginning that both share.
+- Texts that are only read go slowly while there are answers, so that these do not wait for them.
 """
 
 from __future__ import annotations
@@ -83,9 +84,14 @@ class _Entry:
 
 
 class Scheduler:
-    """Decides over `pool`; at most `max_sequences` run at once, at most `max_step_tokens` positions a step."""
+    """Decides over `pool`; at most `max_sequences` run at once, at most `max_step_tokens` positions a step.
 
-    def __init__(self, pool: BlockPool, *, max_sequences: int, max_step_tokens: int) -> None:
+    Of these `max_read_tokens` at most are of texts that are only read, while there are answers beside them.
+    """
+
+    def __init__(
+        self, pool: BlockPool, *, max_sequences: int, max_step_tokens: int, max_read_tokens: int | None = None
+    ) -> None:
         if not 1 <= max_sequences <= max_step_tokens:
             raise UsageError(
                 f"{max_sequences} sequences with {max_step_tokens} tokens a step cannot be scheduled: there must be at "
@@ -94,6 +100,7 @@ class Scheduler:
         self._pool = pool
         self._max_sequences = max_sequences
         self._max_step_tokens = max_step_tokens
+        self._max_read_tokens = max_read_tokens or max_step_tokens
         self._waiting: OrderedDict[int, _Entry] = OrderedDict()
         self._running: dict[int, _Entry] = {}  # in order of admission
         self._in_flight: dict[bytes, int] = {}  # digest of a block being computed -> key of who computes it
@@ -160,18 +167,21 @@ class Scheduler:
         """What the next pass computes; no chunks where nothing can be. Cuts drafts to what is computed of them."""
         chunks: list[Chunk] = []
         preempted: list[Sequence] = []
-        budget = self._grant_drafts()
+        budget, read_budget = self._grant_drafts(), self._read_budget()
         for key, entry in tuple(self._running.items()):
             if key not in self._running:
                 break  # preempted, as are all after it
             sequence = entry.sequence
             num_missing = len(sequence.tokens) - sequence.num_computed
             num_known = 1 if num_missing == 1 else min(num_missing, budget)
+            if sequence.is_read_whole:
+                num_known = min(num_known, read_budget)
             if num_known and (chunk := self._chunk(sequence, num_known, preempted)):
                 chunks.append(chunk)
                 budget -= chunk.length if num_missing > 1 else 0
+                read_budget -= chunk.length if sequence.is_read_whole else 0
         if budget and self._waiting and not preempted:
-            self._admit(budget, chunks)
+            self._admit(budget, read_budget, chunks)
         return Step(tuple(chunks), tuple(preempted))
 
     def commit(self, chunk: Chunk, tokens: list[int]) -> None:
@@ -191,6 +201,11 @@ class Scheduler:
 
     def _find(self, key: int) -> _Entry | None:
         return self._running.get(key) or self._waiting.get(key)
+
+    def _read_budget(self) -> int:
+        sequences = (entry.sequence for entry in (*self._running.values(), *islice(self._waiting.values(), _LOOK_AHEAD)))
+        are_answers = any(not sequence.is_read_whole for sequence in sequences)
+        return self._max_read_tokens if are_answers else self._max_step_tokens
 
     def _grant_drafts(self) -> int:
         """Cut drafts to the budget and to `max_length`; return the tokens that are left for prompts.
@@ -250,7 +265,7 @@ class Scheduler:
         self._waiting.move_to_end(entry.sequence.key, last=False)
         self._num_preemptions += 1
 
-    def _admit(self, budget: int, chunks: list[Chunk]) -> None:
+    def _admit(self, budget: int, read_budget: int, chunks: list[Chunk]) -> None:
         """Admit who waits, in order; past those that stand back, but not past one that lacks blocks."""
         pool = self._pool
         num_lacking = sum(self._num_lacking(entry.sequence) for entry in self._running.values())
@@ -258,20 +273,25 @@ class Scheduler:
             num_reserved = num_lacking + len(self._running)
             if not budget or len(self._running) == self._max_sequences or pool.num_free <= num_reserved:
                 break
+            sequence = entry.sequence
+            if sequence.is_read_whole and not read_budget:
+                continue
             if entry.awaited and self._in_flight.get(entry.awaited[0]) == entry.awaited[1]:
                 continue
             prefix = self._known_prefix(entry)
             if self._stands_back(entry, len(prefix)):
                 continue
-            sequence = entry.sequence
             num_fresh = pool.num_blocks_for(len(sequence.tokens)) - sum(pool.num_users(block) > 0 for block in prefix)
             if pool.num_free < num_fresh + num_reserved:
                 break
             self._start(entry, prefix)
             num_known = min(len(sequence.tokens) - sequence.num_computed, budget)
+            if sequence.is_read_whole:
+                num_known = min(num_known, read_budget)
             if chunk := self._chunk(sequence, num_known, []):
                 chunks.append(chunk)
                 budget -= chunk.length
+                read_budget -= chunk.length if sequence.is_read_whole else 0
             num_lacking += self._num_lacking(sequence)
 
     def _num_lacking(self, sequence: Sequence) -> int:

@@ -107,7 +107,7 @@ def _calls_of(tools: Sequence[HeldTool]) -> list[str]:
 
 
 def _start_of(asked: Mapping[str, Any], opening: str) -> str:
-    """The rules around `body`, which is a call without its opening tag.
+    """The rules around `body`, a call without its opening tag. Where one call is asked for, it is the last word.
 
     Where the tag is a token, text cannot hold it. Where it is spelled out, text before a call ends at its first tag.
     """
@@ -117,11 +117,9 @@ def _start_of(asked: Mapping[str, Any], opening: str) -> str:
         return f"start: {calls}"
     if asked["content"] is not None:
         return f"start: @content | calls\ncalls: {calls}"
-    times = "*" if asked["parallel"] else "?"
+    start = "(head_and_call)* tail" if asked["parallel"] else "head_and_call | tail"
     head = "head[lazy]: TEXT" if opening.startswith('"') else "head: TEXT"
-    return (
-        f"start: (head_and_call){times} tail\nhead_and_call: head body\n{head} {opening}\ntail: TEXT\nTEXT: /(?s:.*)/"
-    )
+    return f"start: {start}\nhead_and_call: head body\n{head} {opening}\ntail: TEXT\nTEXT: /(?s:.*)/"
 
 
 def _literal(text: str) -> str:

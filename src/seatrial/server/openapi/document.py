@@ -152,24 +152,20 @@ def _success(operation: Operation, replies: list[tuple[Any, Schema]]) -> dict[st
     if operation.reply is not None:
         content[JSON] = {"schema": _schema(replies, operation.reply)}
     if operation.event is not None:
-        content[_STREAM] = {"schema": _event(_schema(replies, operation.event))}
+        content[_STREAM] = {"schema": _event(_schema(replies, operation.event), operation.stream_end)}
     if not content:
         content[operation.media_type] = {"schema": {"type": "string" if operation.media_type != JSON else "object"}}
     headers = _header_references("" if operation.is_open else "x-ratelimit")
     return {"description": "Answered.", "headers": headers, "content": content}
 
 
-def _event(data: Schema) -> Schema:
-    """One server-sent event, whose data is JSON; an error ends a stream, as does `[DONE]`."""
+def _event(data: Schema, end: str) -> Schema:
+    """One server-sent event. Its data is JSON, an error possibly; or `end`, where a stream has such a last line."""
     one_of = {"anyOf": [data, {"$ref": "#/components/schemas/Error"}]}
-    return {
-        "type": "object",
-        "properties": {
-            "event": {"type": "string"},
-            "data": {"type": "string", "contentMediaType": JSON, "contentSchema": one_of},
-        },
-        "required": ["data"],
-    }
+    value: Schema = {"type": "string", "contentMediaType": JSON, "contentSchema": one_of}
+    if end:
+        value = {"anyOf": [{"const": end}, value]}
+    return {"type": "object", "properties": {"event": {"type": "string"}, "data": value}, "required": ["data"]}
 
 
 def _failure(kind: FailureKind) -> dict[str, Any]:

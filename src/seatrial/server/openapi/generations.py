@@ -28,6 +28,7 @@ CHAT = Operation(
     body=ChatBody,
     reply=ChatReply,
     event=ChatChunk,
+    stream_end="[DONE]",
     example={
         "model": MODEL,
         "messages": [
@@ -94,6 +95,7 @@ COMPLETE = Operation(
     body=CompletionBody,
     reply=CompletionReply,
     event=CompletionChunk,
+    stream_end="[DONE]",
     example={"model": MODEL, "prompt": "There are two tides a day because", "max_tokens": 40},
     python=f"""completion = client.completions.create(
     model="{MODEL}",

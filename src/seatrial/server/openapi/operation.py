@@ -29,7 +29,7 @@ class Operation:
 
     `body`, `reply` and `event` are types: of what is read, of what is answered, and of one event where it is streamed.
     Without them the answer is text of `media_type`. `example` is a body, `python` a call of the OpenAI SDK; `{model}`
-    in them stands for the example's model.
+    in them stands for the example's model. `stream_end` is the data of a stream's last event, where that is no JSON.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Operation:
     body: Any = None
     reply: Any = None
     event: Any = None
+    stream_end: str = ""
     media_type: str = JSON
     parameters: tuple[Parameter, ...] = ()
     example: Mapping[str, Any] | None = None
