@@ -17,7 +17,7 @@ from stand_in import answer, in_turn, openai_error, refusal
 
 SCRIPT = Path(__file__).with_name("npm_client.mjs")
 FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "npm-openai"
-PACKAGES = {"openai": "7.57.0", "zod": "4.4.3"}
+PACKAGES = {"openai": "7.57.0", "zod": "4.6.7"}
 
 
 @pytest.fixture(scope="session")

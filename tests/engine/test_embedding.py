@@ -200,6 +200,29 @@ def collect(found: dict[int, Any], gains: list[Gain]) -> None:
             found.setdefault(gain.key, []).append(gain.token_id)
 
 
+def test_beside_answers_texts_are_read_in_small_pieces(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, read = engine_of(model), []
+    hidden = model.runner.hidden
+
+    def counting(step: StepInput) -> NDArray[np.float32]:
+        read.append(len(step.tokens_T))
+        return hidden(step)
+
+    monkeypatch.setattr(model.runner, "hidden", counting)
+    engine.embed(0, [[5] * 200, [6] * 200])
+    engine.step()
+    assert read == [400]
+    engine.embed(1, [[5] * 100, [6] * 100])
+    engine.add(2, [7] * 50, SamplingParams(max_tokens=6, ignore_eos=True))
+    answers = 0
+    while answers < 6:
+        answers += len(engine.step())
+    assert max(read[1:]) == 2 * model.runner.cheap_tokens
+    while len(engine):
+        engine.step()
+    assert sum(read[1:]) == 200
+
+
 def test_what_cannot_be_embedded_is_named(model: Model) -> None:
     small = engine_of(model, num_blocks=4)
     for engine, texts, error, message in (

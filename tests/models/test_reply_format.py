@@ -154,6 +154,12 @@ def test_text_behind_a_call_that_was_never_closed_is_not_lost() -> None:
     assert call(both) == ("", [("f", "{}"), ("g", "{}")])
 
 
+@pytest.mark.parametrize("tag", ["</tool_call>"[:length] for length in range(12)])
+def test_a_closing_tag_that_the_limit_cut_is_no_text(tag: str) -> None:
+    for cuts in ([], list(range(1, 200))):
+        assert call('{"name": "f", "arguments": {}}\n' + tag, cuts) == ("", [("f", "{}")])
+
+
 @pytest.mark.parametrize("cuts", [[], list(range(1, 200))])
 def test_a_tool_call_that_is_not_json_is_text(cuts: list[int]) -> None:
     for body in ("nonsense</tool_call>!", '{"name": "x"', '["name"]</tool_call>', "", '{"name": 7}</tool_call>'):

@@ -9,7 +9,7 @@ import contextlib
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # Requests that a model elsewhere may work on at once; how many it takes is its own affair.
 _HOSTED_AT_ONCE = 512
+# What the documentation's examples ask where not everybody may know what is served.
+_EXAMPLE_MODEL = "smollm3-3b"
 _LOADING_SETTINGS = frozenset({"dtype", "cache", "context", "threads"})
 
 
@@ -122,20 +124,23 @@ def open_server(settings: Settings, order: ServeOrder) -> Server:
     """
     catalog = open_catalog(settings)
     candidates = parse_candidates(order.models, catalog)
-    hosting = Hosting(
-        (_opener(settings, catalog, candidate, order) for candidate in candidates),
-        aliases=order.aliases,
-        memory_limit_bytes=order.memory_limit_bytes,
-        clock=time.monotonic,
+    return server_of(
+        [_opener(settings, catalog, candidate, order) for candidate in candidates],
+        order,
+        at_once=sum(order.batch if candidate.runs_here else _HOSTED_AT_ONCE for candidate in candidates),
+        keys=open_keys(settings) if order.asks_for_keys else None,
     )
-    at_once = sum(order.batch if candidate.runs_here else _HOSTED_AT_ONCE for candidate in candidates)
+
+
+def server_of(openers: Iterable[Opener], order: ServeOrder, *, at_once: int, keys: KeyStore | None = None) -> Server:
+    """A server of models that are opened in any way. `at_once` is how many answers they make together."""
+    hosting = Hosting(openers, aliases=order.aliases, memory_limit_bytes=order.memory_limit_bytes, clock=time.monotonic)
     queue = Queue(at_once, order.max_waiting)
     metrics = Metrics(
         hosting.states,
         num_generating=lambda: queue.num_inside,
         most_generating=queue.capacity + queue.max_waiting,
     )
-    keys = open_keys(settings) if order.asks_for_keys else None
     log = AccessLog(_write_log, now=now, form=order.log_format, with_prompts=order.log_prompts)
     readiness = Readiness()
     background = Background()
@@ -184,7 +189,7 @@ def _routes(
         *embedding_routes(hosting),
         *model_routes(hosting),
         *operation_routes(metrics, readiness, open_metrics=order.open_metrics),
-        *document_routes(example_model=hosting.cards()[0].id),
+        *document_routes(example_model=_EXAMPLE_MODEL if order.asks_for_keys else hosting.cards()[0].id),
     ]
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from seatrial.engine.blocks import BlockPool, extend_digests
@@ -203,8 +203,8 @@ class Scheduler:
         return self._running.get(key) or self._waiting.get(key)
 
     def _read_budget(self) -> int:
-        sequences = (entry.sequence for entry in (*self._running.values(), *islice(self._waiting.values(), _LOOK_AHEAD)))
-        are_answers = any(not sequence.is_read_whole for sequence in sequences)
+        entries = chain(self._running.values(), islice(self._waiting.values(), _LOOK_AHEAD))
+        are_answers = any(not entry.sequence.is_read_whole for entry in entries)
         return self._max_read_tokens if are_answers else self._max_step_tokens
 
     def _grant_drafts(self) -> int:

@@ -52,6 +52,8 @@ class ToolCallReader:
         while state != self._state and not (self.ended or self.failed):
             state = self._state
             found += steps[state](last)
+        if last and self._state in ("tail", "behind") and CLOSING.startswith(self.rest.strip()):
+            self.rest = ""  # the closing tag was cut
         self.ended = self.ended or (last and not self.failed)
         return found
 

@@ -43,7 +43,7 @@ class Access:
         if self.keys is not None:
             return
         host = headers.get("host", "")
-        if self.hosts is not None and _host_name(host) not in self.hosts:
+        if self.hosts is not None and host and _host_name(host) not in self.hosts:  # browsers always send it
             raise Failure(
                 403,
                 f"This server answers on this machine only, and `{host[:80]}` is not a name of it. "
