@@ -37,7 +37,7 @@ class ScriptedModel:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """The words, or a call of the first tool where one is required."""
         usage = Usage(prompt_tokens=self.count_tokens(request), completion_tokens=len(self._pieces))
-        if request.tools and request.tool_choice in ("required", "named"):
+        if request.tools and (request.named_tool or request.tool_choice == "required"):
             name = request.named_tool or request.tools[0].name
             yield ToolCallDelta(0, "call_1", name, "")
             yield ToolCallDelta(0, arguments='{"city": "Riga"}')

@@ -28,8 +28,11 @@ CONTRAST = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || element.closest('.sr, script, style, noscript')) continue;
-    if (element.checkVisibility()) judge(element, getComputedStyle(element).color);
+    if (!walker.currentNode.textContent.trim() || element.closest('.sr, script, style, noscript, title, desc')) continue;
+    if (element.checkVisibility()) {
+      const style = getComputedStyle(element);
+      judge(element, element.closest('svg.plot') ? style.fill : style.color);
+    }
   }
   for (const input of document.querySelectorAll('input, textarea'))
     if (input.checkVisibility()) judge(input, getComputedStyle(input, '::placeholder').color);

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import sample
+from page_checks import CONTRAST
 from playwright.sync_api import expect
 
 from seatrial.verdict.document import Document
@@ -121,38 +122,6 @@ def test_labels_in_figures_do_not_overlap(browser: Any, addresses: dict[str, str
                })"""
         )
         assert collisions == []
-
-
-CONTRAST = """() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = colour => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const over = ([r, g, b, a], under) => [r, g, b].map((c, i) => c * a / 255 + under[i] * (1 - a / 255));
-  const light = rgb => {
-    const [r, g, b] = rgb.map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = element => {
-    const layers = [];
-    for (let e = element; e; e = e.parentElement) layers.push(rgba(getComputedStyle(e).backgroundColor));
-    return layers.reverse().reduce((under, layer) => over(layer, under), rgba('Canvas').slice(0, 3));
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const poor = new Set();
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || element.closest('.sr, script, style, title, desc')) continue;
-    const style = getComputedStyle(element);
-    const under = ground(element);
-    const ink = over(rgba(element.closest('svg.plot') ? style.fill : style.color), under);
-    const [high, low] = [light(ink), light(under)].sort((a, b) => b - a);
-    const ratio = (high + 0.05) / (low + 0.05);
-    if (ratio < 4.5) poor.add(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 100)}`);
-  }
-  return [...poor];
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,8 +1,8 @@
 """The native CPU decoder and its kernels, as Python sees them.
 
-In: packed weights, then steps of tokens as int32 arrays. Out: scores or hidden states in float32. The machine's levels (instruction
-sets) are found at run time; `level=None` is the best. Where the extension was not built, `levels()` is empty,
-`why_absent()` says why, and everything else raises NotRunnable.
+In: packed weights, then steps of tokens as int32 arrays. Out: scores or hidden states in float32. The machine's levels
+(instruction sets) are found at run time; `level=None` is the best. Where the extension was not built, `levels()` is
+empty, `why_absent()` says why, and everything else raises NotRunnable.
 
 Shape suffixes: T tokens, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary, D hidden size,
 G groups of 32 columns, N rows of a weight, K its columns.
