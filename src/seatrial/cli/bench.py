@@ -43,7 +43,7 @@ def bench(
     from rich.console import Console
 
     from seatrial.cli.settings import read_settings
-    from seatrial.cli.wiring import bench_model
+    from seatrial.cli.wiring_bench import bench_model
     from seatrial.engine.bench_report import BenchSettings
 
     if json and markdown:
