@@ -28,7 +28,8 @@ CONTRAST = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || element.closest('.sr, script, style, noscript, title, desc')) continue;
+    const isUnseen = element.closest('.sr, script, style, noscript, title, desc');
+    if (isUnseen || !walker.currentNode.textContent.trim()) continue;
     if (element.checkVisibility()) {
       const style = getComputedStyle(element);
       judge(element, element.closest('svg.plot') ? style.fill : style.color);
