@@ -164,7 +164,9 @@ RECURSIVE = {
 def test_what_comes_parses_and_fits_the_schema(subschema: Any, seed: int) -> None:
     whole = {"$defs": {"n": RECURSIVE}, "anyOf": [subschema]}
     text = babble(schema(whole), random.Random(seed))
-    Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(json.loads(text))
+    # A leap second is a time by RFC 3339, section 5.6; the checker knows none.
+    told = json.loads(re.sub(r"(\d\d:\d\d):60", r"\1:59", text))
+    Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(told)
     assert not re.search(r"\s{34}", re.sub(r'"(\\.|[^"\\])*"', "", text))
 
 
