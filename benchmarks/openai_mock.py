@@ -118,10 +118,10 @@ def http(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
 
-async def serve(delay_s: float) -> None:
+async def serve(delay_s: float, port: int) -> None:
     seen = Seen()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: MockServer(seen, delay_s), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: MockServer(seen, delay_s), "127.0.0.1", port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -129,4 +129,6 @@ async def serve(delay_s: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay-s", type=float, default=0.05)
-    asyncio.run(serve(parser.parse_args().delay_s))
+    parser.add_argument("--port", type=int, default=0, help="0 for any that is free")
+    args = parser.parse_args()
+    asyncio.run(serve(args.delay_s, args.port))

@@ -306,7 +306,8 @@ def test_reasoning_is_asked_for_in_one_word_or_by_template_variables():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"prompt_cache_key": "k", "prompt_cache_retention": "24h", "service_tier": "flex"},
+        {"prompt_cache_key": "k", "prompt_cache_retention": "24h", "prompt_cache_options": {"mode": "implicit"}},
+        {"service_tier": "flex"},
         {"verbosity": "low", "prediction": {"type": "content", "content": "x"}},
         {"stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}},
         {"metadata": {"a": "b"}, "user": "u", "safety_identifier": "s", "store": True},

@@ -6,7 +6,7 @@
     runner      the boundary to the model: torch_runner, native_runner
     sampler     which token comes next; grammar and speculation beside it
     answer      one answer's own state
-    loop        the step loop
+    loop        the step loop; `step` makes the arrays of a pass, `metrics` counts
     service     the loop behind a thread, for asynchronous callers
     model       `Model.from_pretrained`, the short way
 

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Sequence as Several
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +21,14 @@ from seatrial.engine.answer import Answer
 from seatrial.engine.blocks import BlockPool
 from seatrial.engine.embedding import Embedder
 from seatrial.engine.grammar import GrammarCompiler, Matcher
+from seatrial.engine.metrics import EngineMetrics, Totals, engine_metrics
 from seatrial.engine.reasoning import Reasoning
 from seatrial.engine.request import Constraint, Gain, SamplingParams, Sequence
-from seatrial.engine.runner import BLOCK_TOKENS, Runner, Scores, StepInput
+from seatrial.engine.runner import BLOCK_TOKENS, Runner, Scores
 from seatrial.engine.sampler import Choice, Chooser, choose_each
 from seatrial.engine.scheduler import Chunk, Scheduler
 from seatrial.engine.speculation import Drafter, accept
+from seatrial.engine.step import guesses, step_input
 from seatrial.errors import ContextTooLong, UsageError
 from seatrial.models.detokenizer import Detokenizer
 from seatrial.models.tokenizer import Tokenizer
@@ -44,30 +45,6 @@ class EngineLimits:
     max_sequences: int = 32
     max_step_tokens: int = 512
     speculate: bool = True
-
-
-class EngineMetrics(NamedTuple):
-    """The state now (`num_waiting` to `num_blocks`), and totals since the start."""
-
-    num_waiting: int
-    num_running: int
-    num_blocks_used: int
-    num_blocks: int
-    num_steps: int
-    num_prompt_tokens: int
-    num_cached_tokens: int
-    num_generated_tokens: int
-    num_drafted: int
-    num_accepted: int
-    num_preempted: int
-
-
-@dataclass(slots=True)
-class _Totals:
-    steps: int = 0
-    generated: int = 0
-    drafted: int = 0
-    accepted: int = 0
 
 
 class Engine:
@@ -94,7 +71,7 @@ class Engine:
             name=name,
         )
         self._masking = ThreadPoolExecutor(1, thread_name_prefix="seatrial-grammar")
-        self._totals = _Totals()
+        self._totals = Totals()
         runner.allocate(limits.num_blocks)
 
     def __len__(self) -> int:
@@ -203,20 +180,7 @@ class Engine:
     @property
     def metrics(self) -> EngineMetrics:
         """Queue, cache and totals."""
-        totals, scheduled = self._totals, self._scheduler.metrics
-        return EngineMetrics(
-            num_waiting=scheduled.num_waiting,
-            num_running=scheduled.num_running,
-            num_blocks_used=scheduled.num_used_blocks,
-            num_blocks=scheduled.num_blocks,
-            num_steps=totals.steps,
-            num_prompt_tokens=scheduled.num_prompt_tokens,
-            num_cached_tokens=scheduled.num_cached_tokens,
-            num_generated_tokens=totals.generated,
-            num_drafted=totals.drafted,
-            num_accepted=totals.accepted,
-            num_preempted=scheduled.num_preemptions,
-        )
+        return engine_metrics(self._totals, self._scheduler.metrics)
 
     def close(self) -> None:
         """Drop all answers and give the memory back."""
@@ -263,7 +227,7 @@ class Engine:
         found: dict[int, list[Choice]] = {}
         for chunk in owners:
             of_chunk = [next(choices) for _ in range(chunk.num_draft + 1)]
-            found[chunk.sequence.key] = accept(_guesses(chunk), of_chunk.__getitem__, self._stop_ids)
+            found[chunk.sequence.key] = accept(guesses(chunk), of_chunk.__getitem__, self._stop_ids)
         return found
 
     def _advance(
@@ -275,7 +239,7 @@ class Engine:
         mask: Future[NDArray[np.int32]] | None,
     ) -> list[Gain]:
         """Append what an answer chooses from its rows, until it ends; commit, and report a gain for each token."""
-        sequence, draft = answer.sequence, _guesses(chunk)
+        sequence, draft = answer.sequence, guesses(chunk)
         if not chunk.samples:
             self._scheduler.commit(chunk, [])
             return []
@@ -309,33 +273,3 @@ class Engine:
         self._scheduler.finish(answer.sequence.key, failed=True)
         del self._answers[answer.sequence.key]
         return Gain(answer.sequence.key, None, "", "failed", answer.sequence.num_cached, error=reason)
-
-
-def step_input(chunks: tuple[Chunk, ...]) -> StepInput:
-    """The arrays of a pass over `chunks`. Scores are wanted of a chunk's last known token and of its drafts."""
-    tokens: list[int] = []
-    positions: list[int] = []
-    starts: list[int] = [0]
-    rows: list[int] = []
-    longest = max(len(chunk.sequence.blocks) for chunk in chunks)
-    tables_SB = np.zeros((len(chunks), longest), np.int32)
-    for index, chunk in enumerate(chunks):
-        sequence, end = chunk.sequence, chunk.start + chunk.length
-        tokens += sequence.tokens[chunk.start : end - chunk.num_draft]
-        tokens += _guesses(chunk)
-        positions += range(chunk.start, end)
-        starts.append(len(tokens))
-        tables_SB[index, : len(sequence.blocks)] = sequence.blocks
-        if chunk.samples:
-            rows += range(len(tokens) - chunk.num_draft - 1, len(tokens))
-    return StepInput(
-        tokens_T=np.array(tokens, np.int32),
-        positions_T=np.array(positions, np.int32),
-        starts_S1=np.array(starts, np.int32),
-        tables_SB=tables_SB,
-        rows_R=np.array(rows, np.int32),
-    )
-
-
-def _guesses(chunk: Chunk) -> list[int]:
-    return chunk.sequence.draft[: chunk.num_draft]

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seatrial.engine.grammar import Matcher
-from seatrial.engine.loop import Engine, EngineMetrics
+from seatrial.engine.loop import Engine
+from seatrial.engine.metrics import EngineMetrics
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.errors import ProviderError, ProviderUnavailable, SeatrialError
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from seatrial.chat import ChatEvent, ChatRequest, ChatStream, Finished, TextDelta, Usage
-from seatrial.engine.loop import EngineMetrics
+from seatrial.engine.metrics import EngineMetrics
 from seatrial.engine.model import Model
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.engine.service import EngineService

@@ -44,6 +44,7 @@ class ChatBody(GenerationFields, kw_only=True, forbid_unknown_fields=True):
 
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
     service_tier: str | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     prediction: dict[str, Any] | None = None

@@ -1,0 +1,51 @@
+"""What an engine tells of itself: its queue and cache as they are, and totals since the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from seatrial.engine.scheduler import Metrics
+
+
+class EngineMetrics(NamedTuple):
+    """The state now (`num_waiting` to `num_blocks`), and totals since the start."""
+
+    num_waiting: int
+    num_running: int
+    num_blocks_used: int
+    num_blocks: int
+    num_steps: int
+    num_prompt_tokens: int
+    num_cached_tokens: int
+    num_generated_tokens: int
+    num_drafted: int
+    num_accepted: int
+    num_preempted: int
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the step loop counts; the scheduler counts the rest."""
+
+    steps: int = 0
+    generated: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+
+def engine_metrics(totals: Totals, scheduled: Metrics) -> EngineMetrics:
+    """Both together."""
+    return EngineMetrics(
+        num_waiting=scheduled.num_waiting,
+        num_running=scheduled.num_running,
+        num_blocks_used=scheduled.num_used_blocks,
+        num_blocks=scheduled.num_blocks,
+        num_steps=totals.steps,
+        num_prompt_tokens=scheduled.num_prompt_tokens,
+        num_cached_tokens=scheduled.num_cached_tokens,
+        num_generated_tokens=totals.generated,
+        num_drafted=totals.drafted,
+        num_accepted=totals.accepted,
+        num_preempted=scheduled.num_preemptions,
+    )
