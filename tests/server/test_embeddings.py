@@ -10,6 +10,7 @@ import pytest
 from asgi import Answer, request
 from scripted import EmbeddingScripted, Scripted, models_of
 
+from seatrial.errors import ContextTooLong
 from seatrial.server.app import Application
 from seatrial.server.endpoints.embeddings import MOST_TEXTS, embedding_routes
 
@@ -97,3 +98,14 @@ async def test_a_model_that_cannot_says_so() -> None:
     answer = await embed({"model": "m", "input": "x"}, Scripted())
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "model_not_supported", "model")
     assert "no embeddings" in answer.error["message"]
+
+
+async def test_a_text_that_is_too_long_is_the_inputs_fault() -> None:
+    class Short(EmbeddingScripted):
+        async def embed(self, texts: Any) -> Any:
+            raise ContextTooLong("A text has 9 tokens; `m` takes 8.")
+
+    answer = await embed({"model": "m", "input": "long"}, Short())
+    assert answer.status == 400
+    error = answer.json["error"]
+    assert (error["param"], error["code"]) == ("input", "context_length_exceeded")

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from seatrial.chat import Usage
+from seatrial.errors import ContextTooLong
 from seatrial.providers.base import Embeddings, Embeds
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.http import Call, Reply, Route
@@ -72,7 +73,10 @@ def embedding_routes(models: Models) -> tuple[Route, ...]:
                     param="model",
                     code="model_not_supported",
                 )
-            embeddings = await provider.embed(texts)
+            try:
+                embeddings = await provider.embed(texts)
+            except ContextTooLong as error:
+                raise bad_request(str(error), param="input", code="context_length_exceeded") from error
         call.tally.usage = Usage(embeddings.num_tokens, 0)
         _check_dimensions(body, embeddings)
         return Reply(msgspec.json.encode(_list(served.card.id, body, embeddings)))
