@@ -18,54 +18,32 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import server_load as load
 import server_peers as servers
 from server_peers import Server
+from server_report import (
+    CHATS,
+    CONNECTIONS,
+    NUM_TOKENS,
+    PACED_PIECES,
+    PAUSE_S,
+    PIECES,
+    STREAMS,
+    ChatRow,
+    HttpRow,
+    StartRow,
+    decoding_rate,
+    machine,
+    report,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
-PIECES, PAUSE_S, PACED_PIECES = 4, 0.02, 100
-CONNECTIONS, STREAMS, CHATS = 32, 32, 16
 REPLY = "".join(f" {number}" for number in range(PIECES))
 ASK = load.chat_body("scripted", "Say something.")
 SENTENCE = "The sea was calm and a small boat went out past the harbour wall to where two buoys marked the channel."
-
-
-@dataclass
-class HttpRow:
-    """One server's HTTP layer. A list holds one figure for each repetition; a server that cannot do it has none."""
-
-    name: str
-    per_s: list[float] = field(default_factory=list)
-    p99_s: list[float] = field(default_factory=list)
-    alone_s: list[float] = field(default_factory=list)
-    request_cpu_s: list[float] = field(default_factory=list)
-    chunk_cpu_s: list[float] = field(default_factory=list)
-    first_s: list[float] = field(default_factory=list)
-
-
-@dataclass
-class ChatRow:
-    """One server with the real model. Rates are tokens a second of all answers together."""
-
-    name: str
-    decoding_per_s: list[float] = field(default_factory=list)
-    overall_per_s: list[float] = field(default_factory=list)
-    first_s: list[float] = field(default_factory=list)
-
-
-@dataclass
-class StartRow:
-    """How soon a server is ready, and its memory then, MB."""
-
-    name: str
-    ready_s: list[float] = field(default_factory=list)
-    resident_mb: list[float] = field(default_factory=list)
 
 
 def main() -> None:
@@ -81,7 +59,7 @@ def main() -> None:
     if args.peers:
         servers.install_litellm()
         servers.install_llama_server()
-    before = _machine()
+    before = machine()
     wanted = [args.only] if args.only else ["http", "start", "chats"]
     http = measure_http(args) if "http" in wanted else []
     starts = measure_starts(args) if "start" in wanted else []
@@ -187,179 +165,36 @@ def _chats(name: str, server: Server, model: str, args: argparse.Namespace) -> C
     for repeat in range(args.repeats + 1):
         bodies = [_chat(model, f"{repeat}-{number}") for number in range(CHATS)]
         streams = asyncio.run(load.streams(server.url, bodies))
-        if any(stream.num_tokens != _NUM_TOKENS or stream.finish != "length" for stream in streams):
+        if any(stream.num_tokens != NUM_TOKENS or stream.finish != "length" for stream in streams):
             raise SystemExit(f"{name} gave {[(stream.num_tokens, stream.finish) for stream in streams]}")
         if repeat:
             end_s = max(stream.arrivals_s[-1] for stream in streams)
-            row.overall_per_s.append(CHATS * _NUM_TOKENS / (end_s - streams[0].asked_s))
-            row.decoding_per_s.append(_decoding_rate(streams))
+            row.overall_per_s.append(CHATS * NUM_TOKENS / (end_s - streams[0].asked_s))
+            row.decoding_per_s.append(decoding_rate(streams))
             row.first_s.append(statistics.median(stream.first_s for stream in streams))
     return row
-
-
-_NUM_TOKENS = 128
 
 
 def _chat(model: str, name: str) -> bytes:
     """A prompt of about 128 tokens that begins unlike any other, so that nothing is answered from a cache."""
     content = f"{name}: {' '.join([SENTENCE] * 5)} Go on with the story of {name}."
-    options = {"temperature": 0, "max_tokens": _NUM_TOKENS, "ignore_eos": True, "stream": True}
+    options = {"temperature": 0, "max_tokens": NUM_TOKENS, "ignore_eos": True, "stream": True}
     return load.chat_body(model, content, **options, stream_options={"include_usage": True})
-
-
-def _decoding_rate(streams: Sequence[load.Stream]) -> float:
-    """Tokens a second while all answers are being written: from the last first piece to the first last one."""
-    begin_s = max(stream.arrivals_s[0] for stream in streams)
-    end_s = min(stream.arrivals_s[-1] for stream in streams)
-    num = 0.0
-    for stream in streams:
-        inside = sum(begin_s < arrival_s <= end_s for arrival_s in stream.arrivals_s)
-        num += inside * stream.num_tokens / len(stream.arrivals_s)
-    return num / (end_s - begin_s)
 
 
 def _bench(args: argparse.Namespace) -> list[float]:
     """Tokens a second of a batch of 16: the median, the least and the most that `seatrial bench` found."""
     program = str(Path(sys.executable).with_name("seatrial"))
-    options = ["--batch", str(CHATS), "--prompt", str(_NUM_TOKENS), "--generate", str(_NUM_TOKENS)]
+    options = ["--batch", str(CHATS), "--prompt", str(NUM_TOKENS), "--generate", str(NUM_TOKENS)]
     command = [program, "bench", "smollm2-135m", *options, "--repeats", str(args.repeats), "--json"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     (decode,) = found["decode"]
     return [decode["tokens_per_s"][name] for name in ("least", "median", "most")]
 
 
-def report(
-    args: argparse.Namespace,
-    before: str,
-    http: Sequence[HttpRow],
-    starts: Sequence[StartRow],
-    chats: Sequence[ChatRow],
-    bench_per_s: Sequence[float],
-) -> str:
-    """The result as Markdown."""
-    versions = [f"Python {platform.python_version()}"]
-    versions += [f"{name} {metadata.version(name)}" for name in ("seatrial", "granian", "uvloop", "msgspec")]
-    versions += [f"{name} {version}" for name, version in servers.versions().items()]
-    lines = [
-        f"# Server, {args.hardware}, {datetime.date.today().isoformat()}",
-        "",
-        f"Command: `python {' '.join(sys.argv)}`  ",
-        f"Hardware: {before}  ",
-        f"Versions: {', '.join(versions)}",
-        "",
-        f"Medians of {args.repeats} repetitions with least and most, after one that does not count.",
-    ]
-    aims: list[str] = []
-    if http:
-        lines += ["", "## The HTTP layer, on one core", "", *_http_table(http)]
-        aims += _http_aims(http)
-    if starts:
-        lines += ["", "## Start and memory", "", "| server | ready after, s | memory then, MB |", "|---|--:|--:|"]
-        lines += [f"| {row.name} | {spread(row.ready_s, 2)} | {spread(row.resident_mb)} |" for row in starts]
-        aims += _start_aims(starts)
-    if chats:
-        lines += ["", f"## {CHATS} chats at once, smollm2-135m", "", *_chat_table(chats, bench_per_s)]
-        aims += _chat_aims(chats, bench_per_s)
-    return "\n".join([*lines, "", "## Aims", "", *aims]) + "\n"
-
-
-def _http_table(rows: Sequence[HttpRow]) -> list[str]:
-    lines = [
-        f"Whole answers of {PIECES} pieces: requests a second over {CONNECTIONS} connections (wrk), latency of one "
-        f"connection alone. Streams: {STREAMS} at once, {PACED_PIECES} pieces each, one every {PAUSE_S * 1000:.0f} ms "
-        "(LiteLLM's mock of a model writes them as fast as it can). Processor time is the server's. The bare socket "
-        "reads no more of a request than its end: it shows what kernel and client cost.",
-        "",
-        "| server | requests/s | p99, ms | alone p50, ms | CPU per request, µs | CPU per chunk, µs | first piece, ms |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        cells = [
-            spread(row.per_s),
-            spread([1e3 * value for value in row.p99_s], 1),
-            spread([1e3 * value for value in row.alone_s], 3),
-            spread([1e6 * value for value in row.request_cpu_s]),
-            spread([1e6 * value for value in row.chunk_cpu_s]),
-            spread([1e3 * value for value in row.first_s], 1),
-        ]
-        lines.append(f"| {' | '.join([row.name, *cells])} |")
-    return lines
-
-
-def _chat_table(rows: Sequence[ChatRow], bench_per_s: Sequence[float]) -> list[str]:
-    lines = [
-        f"Prompts of about 128 tokens that share no beginning, {_NUM_TOKENS} tokens of each answer, greedy. Decoding: "
-        "while all answers are being written. Over all: from the first request to the last piece, prompts included.",
-        "",
-        "| server | decoding, tokens/s | over all, tokens/s | first piece, s |",
-        "|---|--:|--:|--:|",
-    ]
-    for row in rows:
-        cells = [spread(row.decoding_per_s), spread(row.overall_per_s), spread(row.first_s, 2)]
-        lines.append(f"| {' | '.join([row.name, *cells])} |")
-    return [*lines, f"| `seatrial bench --batch {CHATS}`, no server | {spread(bench_per_s)} | | |"]
-
-
-def _http_aims(rows: Sequence[HttpRow]) -> list[str]:
-    floor, ours = rows[:2]
-    added_s = statistics.median(ours.alone_s) - statistics.median(floor.alone_s)
-    aims = [
-        _aim("≥ 6,000 requests/s", statistics.median(ours.per_s), lambda value: value >= 6000, "{:,.0f}"),
-        _aim("added p50 ≤ 0.4 ms alone", 1e3 * added_s, lambda value: value <= 0.4, "{:.3f} ms over the bare socket"),
-        _aim("≤ 60 µs per chunk", 1e6 * statistics.median(ours.chunk_cpu_s), lambda value: value <= 60, "{:.0f} µs"),
-    ]
-    for peer in rows[2:]:
-        ratio = statistics.median(ours.per_s) / statistics.median(peer.per_s)
-        aims.append(f"- {ratio:,.0f} × the requests/s of {peer.name}.")
-    return aims
-
-
-def _start_aims(rows: Sequence[StartRow]) -> list[str]:
-    elsewhere, local = rows[:2]
-    return [
-        _aim("ready < 1 s without a local model", statistics.median(elsewhere.ready_s), lambda v: v < 1, "{:.2f} s"),
-        _aim("< 60 MB without a local model", max(elsewhere.resident_mb), lambda v: v < 60, "{:.0f} MB"),
-        _aim("ready < 4 s with smollm2-135m", statistics.median(local.ready_s), lambda v: v < 4, "{:.2f} s"),
-    ]
-
-
-def _chat_aims(rows: Sequence[ChatRow], bench_per_s: Sequence[float]) -> list[str]:
-    ours = statistics.median(rows[0].decoding_per_s)
-    share = ours / statistics.median(bench_per_s)
-    aims = [_aim("≥ 90 % of `seatrial bench` at the same batch", share, lambda value: value >= 0.9, "{:.0%}")]
-    for peer in rows[1:]:
-        for what, mine, theirs in (
-            ("decoding", rows[0].decoding_per_s, peer.decoding_per_s),
-            ("over all", rows[0].overall_per_s, peer.overall_per_s),
-        ):
-            ratio = statistics.median(mine) / statistics.median(theirs)
-            aims.append(_aim(f"≥ 3 × {peer.name}'s server, {what}", ratio, lambda value: value >= 3, "{:.2f} ×"))
-    return aims
-
-
-def _aim(aim: str, found: float, holds: object, shown: str) -> str:
-    assert callable(holds)
-    return f"- {aim}: {shown.format(found)}. {'Met' if holds(found) else '**Missed**'}."
-
-
-def spread(values: Sequence[float], digits: int = 0) -> str:
-    """The median, with the least and the most."""
-    if not values:
-        return "–"
-    middle, least, most = (f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({least}–{most})"
-
-
 def _model() -> Path:
     home = Path(os.environ.get("SEATRIAL_HOME", Path.home() / ".cache" / "seatrial"))
     return home / "models" / "smollm2-135m" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def _machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    loads = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return f"{cpu}, {os.cpu_count()} cores, {platform.platform()}; load averages before: {loads}"
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def main() -> None:
     if code:
         found.append(f"The server ended with code {code}.")
     log = server.log.read_text(errors="replace")
-    if log.count("Traceback (") != log.count(f"RuntimeError: {OUR_FAULT}"):
+    if log.count("\nTraceback (") != log.count(f"\nRuntimeError: {OUR_FAULT}"):
         found.append(f"There are other tracebacks than of our own faults in {server.log}.")
     text = report(outcome, found, args)
     print(text)
@@ -189,16 +189,15 @@ def check(outcome: Outcome) -> list[str]:
         found.append(f"{len(stray):,} requests failed and no fault had been asked for.")
     if not tally.failed_at_s and outcome.faults_at_s:
         found.append("The engine was told to fail, and no client noticed.")
-    counted = sum(value for name, value in metrics.items() if _is_ours(name))
-    if counted != tally.num_sent:
-        found.append(f"The clients sent {tally.num_sent:,} requests, the server has counted {counted:,.0f}.")
+    if (ended := sum(tally.ends.values())) != tally.num_sent:
+        found.append(f"The clients sent {tally.num_sent:,} requests, and saw the end of {ended:,}.")
+    if (counted := _num_counted(outcome)) != tally.num_sent:
+        found.append(f"The clients sent {tally.num_sent:,} requests, and the server has counted {counted:,}.")
     for name, most in (("requests_in_flight", 1), ("generations", 0)):
         if metrics[f"seatrial_{name}"] > most:
             found.append(f"`{name}` is {metrics[f'seatrial_{name}']:.0f} when all is over.")
-    engine = {
-        name: metrics[f'seatrial_engine_{name}{{model="{MODEL}"}}'] for name in ("running", "waiting", "blocks_used")
-    }
-    found += [f"The engine has {left:.0f} {name} when all is over." for name, left in engine.items() if left]
+    in_engine = {what: metrics[f'seatrial_engine_{what}{{model="{MODEL}"}}'] for what in _ENGINE}
+    found += [f"The engine has {left:.0f} {what} when all is over." for what, left in in_engine.items() if left]
     for what, count in outcome.after.items():
         if count > outcome.before[what] + _ALLOWED.get(what, 0):
             found.append(f"There were {outcome.before[what]} {what} before, and there are {count} after.")
@@ -212,8 +211,10 @@ _ENGINE = ("running", "waiting", "blocks_used")
 _ALLOWED = {"threads": 32, "files": 8}
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith("seatrial_requests_total{") and 'route="/metrics"' not in name
+def _num_counted(outcome: Outcome) -> int:
+    """The requests that the server has counted, but for our own at `/metrics`."""
+    samples = (sample for sample in outcome.metrics.items() if sample[0].startswith("seatrial_requests_total{"))
+    return int(sum(value for name, value in samples if 'route="/metrics"' not in name))
 
 
 def _growth_mb(outcome: Outcome) -> float:
@@ -231,13 +232,14 @@ def report(outcome: Outcome, found: list[str], args: argparse.Namespace) -> str:
         f"`python benchmarks/server_soak.py --minutes {args.minutes:g} --seed {args.seed}`, `{MODEL}`, "
         f"{args.clients} clients, {outcome.seconds:,.0f} s, Python {platform.python_version()}.",
         "",
-        f"- requests: {tally.num_sent:,}, all of them counted by the server",
+        f"- requests sent: {tally.num_sent:,}; counted by the server: {_num_counted(outcome):,}",
         *(f"- {how}: {count:,}" for how, count in sorted(tally.ends.items())),
         f"- the engine was told to fail {len(outcome.faults_at_s)} times; {len(tally.failed_at_s):,} requests failed",
         f"- different requests, each compared with itself where it came again: {len(tally.answers):,}",
         f"- tasks, threads, open files: {', '.join(map(str, outcome.before.values()))} before, "
         f"{', '.join(map(str, outcome.after.values()))} after",
-        f"- resident memory: {quarter:.0f} MB at most in the first quarter, {max(memory[-5:]):.0f} MB at the end",
+        f"- resident memory: {quarter:.0f} MB at most in the first quarter, {max(memory[-5:]):.0f} MB at the end; "
+        f"by tenths of the time {', '.join(f'{memory[len(memory) * tenth // 10]:.0f}' for tenth in range(10))}",
         "",
         "**Sound.**" if not found else "**Unsound:** " + " ".join(found),
     ]
