@@ -160,7 +160,7 @@ def _take(stream: Stream, chunk: dict[str, Any]) -> None:
     if usage := chunk.get("usage"):
         stream.num_tokens = usage["completion_tokens"]
     for choice in chunk["choices"]:
-        stream.finish = choice["finish_reason"] or stream.finish
+        stream.finish = choice.get("finish_reason") or stream.finish
         if text := choice["delta"].get("content"):
             stream.arrivals_s.append(time.monotonic())
             stream.text += text

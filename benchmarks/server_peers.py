@@ -123,6 +123,7 @@ def litellm(reply: str, *, cores: Sequence[int]) -> Server:
     config.write_text(json.dumps(settings))
     command = [str(LITELLM / "bin" / "litellm"), "--config", str(config), "--port", str(port), "--num_workers", "1"]
     environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION"}
+    environment["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"
     return Server(
         [*command, "--telemetry", "False"], port, cores=cores, ready_path="/health/readiness", environment=environment
     )
