@@ -50,6 +50,7 @@ class Server:
             stdout=self._log,
             stderr=self._log,
             env=os.environ | dict(environment or {}),
+            start_new_session=True,  # LiteLLM ends its whole process group
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
         while not _answers(self.url + ready_path):
