@@ -84,6 +84,18 @@ test('a tool loop', async () => {
   assert.ok(last.choices[0].message.content);
 });
 
+test('stored completions', async () => {
+  const { completions } = client.chat;
+  const asked = { model, messages: hello, max_tokens: 1, temperature: 0, store: true, metadata: { by: 'npm' } };
+  const made = [await completions.create(asked), await completions.create(asked)];
+  assert.deepEqual((await all(completions.list({ limit: 1, metadata: { by: 'npm' } }))).map((one) => one.id), made.map((one) => one.id));
+  assert.equal((await completions.retrieve(made[1].id)).choices[0].message.content, made[1].choices[0].message.content);
+  assert.deepEqual((await completions.update(made[0].id, { metadata: { by: 'hand' } })).metadata, { by: 'hand' });
+  assert.deepEqual((await all(completions.messages.list(made[0].id))).map((one) => one.content), ['Say hello.']);
+  for (const { id } of made) assert.equal((await completions.delete(id)).deleted, true);
+  await assert.rejects(completions.retrieve(made[0].id), OpenAI.NotFoundError);
+});
+
 test('responses', async () => {
   const asked = { model, input: 'Say hello.', temperature: 0, max_output_tokens: 16 };
   const first = await client.responses.create(asked);

@@ -19,6 +19,11 @@ import httpx2
 # What a path answers: whole, and streamed.
 _SCHEMAS: tuple[tuple[str, str, str | None, str | None], ...] = (
     ("POST", r"/chat/completions", "CreateChatCompletionResponse", "CreateChatCompletionStreamResponse"),
+    ("GET", r"/chat/completions", "ChatCompletionList", None),
+    ("GET", r"/chat/completions/[^/]+", "CreateChatCompletionResponse", None),
+    ("POST", r"/chat/completions/[^/]+", "CreateChatCompletionResponse", None),
+    ("DELETE", r"/chat/completions/[^/]+", "ChatCompletionDeleted", None),
+    ("GET", r"/chat/completions/[^/]+/messages", "ChatCompletionMessageList", None),
     ("POST", r"/completions", "CreateCompletionResponse", "CreateCompletionResponse"),
     ("POST", r"/responses", "Response", "ResponseStreamEvent"),
     ("POST", r"/responses/input_tokens", "TokenCountsResource", None),
@@ -68,7 +73,7 @@ class Recorder:
 
     def _hold(self, schema: str, value: Any) -> None:
         self.num_checked[schema] += 1
-        self._check(schema, _with_numbers(value) if schema == "CreateEmbeddingResponse" else value)
+        self._check(schema, _PUT_RIGHT.get(schema, lambda value: value)(value))
 
 
 class RecordingTransport(httpx2.BaseTransport):
@@ -167,3 +172,16 @@ def _with_numbers(reply: Any) -> Any:
             item = item | {"embedding": list(struct.unpack(f"<{len(raw) // 4}f", raw))}
         data.append(item)
     return reply | {"data": data}
+
+
+def _with_answers_alone(page: Any) -> Any:
+    """The messages of a stored completion. The document gives them the schema of answers, whose role is `assistant`
+    alone; its own example of the list has the user's.
+    """
+    return page | {"data": [message | {"role": "assistant"} for message in page["data"]]}
+
+
+_PUT_RIGHT: dict[str, Callable[[Any], Any]] = {
+    "CreateEmbeddingResponse": _with_numbers,
+    "ChatCompletionMessageList": _with_answers_alone,
+}

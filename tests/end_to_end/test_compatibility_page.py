@@ -38,5 +38,7 @@ def test_every_path_of_the_api_is_named() -> None:
     paths = {path for path in openapi_document(example_model="m")["paths"] if path.startswith("/v1/")}
     assert len(paths) > 8
     for path in paths:
-        last = path.removeprefix("/v1/").replace("response_id", "id").replace("model", "id")
+        last = (
+            path.removeprefix("/v1/").replace("response_id", "id").replace("completion_id", "id").replace("model", "id")
+        )
         assert last.replace("/{id}", "").split("/")[-1] in PAGE, path

@@ -94,7 +94,7 @@ def test_chunks_put_together_are_the_whole_reply(answers: list[tuple[ChatEvent, 
         def script(request: Any) -> Any:  # each seed has one answer
             return given_out.setdefault(request.sampling.seed, answers[len(given_out) % len(answers)])
 
-        (route,) = chat_routes(models_of(Scripted(script)), clock=clock, new_id=counted_ids())
+        route, *_ = chat_routes(models_of(Scripted(script)), clock=clock, new_id=counted_ids())
         whole = json_of(await route.endpoint(post(route.path, fields)))
         *chunks, last, done = await chunks_of(
             await route.endpoint(post(route.path, fields | {"stream": True, "stream_options": {"include_usage": True}}))
@@ -131,7 +131,7 @@ EVERYTHING = (
 
 async def test_chat_replies_are_as_openai_documents_them(document: OpenAIDocument):
     for script in (EVERYTHING, (Finished("stop", Usage(1, 0)),)):
-        (route,) = chat_routes(
+        route, *_ = chat_routes(
             models_of(Scripted(script)), clock=clock, new_id=counted_ids(), system_fingerprint="fp_1"
         )
         fields = {"model": "m", "messages": [{"role": "user", "content": "x"}], "n": 2, "logprobs": True}

@@ -50,6 +50,7 @@ from seatrial.server.openapi.fields import stale
 from seatrial.server.openapi.schemas import references
 from seatrial.server.readiness import Readiness
 from seatrial.server.wire.chat import ChatBody
+from seatrial.server.wire.chat_listing import ChatUpdate
 from seatrial.server.wire.completions import CompletionBody
 from seatrial.server.wire.responses_body import CreateBody, PromptFields
 
@@ -60,7 +61,7 @@ REGISTRY: Registry[Any] = Registry().with_resource(
     URI, Resource.from_contents({"components": {"schemas": SCHEMAS}}, default_specification=DRAFT202012)
 )
 BODIES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (ChatBody, CompletionBody, CreateBody, PromptFields, EmbeddingsBody)
+    kind.__name__: kind for kind in (ChatBody, ChatUpdate, CompletionBody, CreateBody, PromptFields, EmbeddingsBody)
 }
 PAGES = Path(seatrial.server.__file__).parent / "page"
 SCORES = (TokenScore("Hi", b"Hi", -0.1, (TokenScore("Hi", b"Hi", -0.1), TokenScore("Ho", b"Ho", -2.5))),)
@@ -177,10 +178,18 @@ def test_examples_hold_to_their_schemas_and_are_decoded() -> None:
             examples += 1
         for parameter in operation.get("parameters", ()):
             check(parameter["schema"], parameter["example"])
-    assert examples == 5
+    assert examples == 6
 
 
 MESSAGE = {"role": "user", "content": "Hi"}
+VALID: dict[str, dict[str, Any]] = {
+    "ChatBody": {"model": "m", "messages": [MESSAGE]},
+    "ChatUpdate": {"metadata": None},
+    "CompletionBody": {"model": "m", "prompt": "Hi"},
+    "CreateBody": {"model": "m", "input": "Hi"},
+    "PromptFields": {"model": "m", "input": "Hi"},
+    "EmbeddingsBody": {"model": "m", "input": "Hi"},
+}
 CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("ChatBody", {"messages": [MESSAGE]}, True),
     ("ChatBody", {"messages": []}, False),
@@ -245,9 +254,8 @@ JSON_VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 def test_what_the_schema_takes_the_decoder_takes_whatever_a_field_holds(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(BODIES)))
-    valid = {"ChatBody": {"messages": [MESSAGE]}, "CompletionBody": {"prompt": "Hi"}}.get(name, {"input": "Hi"})
     field = data.draw(st.sampled_from(sorted(SCHEMAS[name]["properties"])))
-    body = {"model": "m", **valid, field: data.draw(JSON_VALUES)}
+    body = {**VALID[name], field: data.draw(JSON_VALUES)}
     if fits(name, body):
         msgspec.json.decode(json.dumps(body), type=BODIES[name])
 
@@ -263,8 +271,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("name", "field"), REFUSED)
 async def test_what_is_said_to_be_not_supported_is_refused_by_name(name: str, field: str) -> None:
-    valid = {"ChatBody": {"messages": [MESSAGE]}, "CompletionBody": {"prompt": "Hi"}}.get(name, {"input": "Hi"})
-    body = {"model": "m", **valid, field: "x"}
+    body = VALID[name] | {field: "x"}
     assert not fits(name, body)
     with pytest.raises(Failure) as caught:
         await all_routes(models_of())["POST", PATHS[name]].endpoint(post(PATHS[name], body))
@@ -324,6 +331,13 @@ async def test_the_other_replies_hold_to_the_document() -> None:
         await routes["POST", "/v1/responses"].endpoint(post("/v1/responses", {"model": "m", "input": "Hi"}))
     )
     values = {"response_id": created["id"], "id": "gpt-5-mini"}
+    asked = {"model": "m", "messages": [MESSAGE], "store": True}
+    stored = json_of(await routes["POST", "/v1/chat/completions"].endpoint(post("/v1/chat/completions", asked)))
+    one = "/v1/chat/completions/{completion_id}"
+    values["completion_id"] = stored["id"]
+    change = Call("POST", one, "r", b'{"metadata": {"a": "b"}}', path_values=values)
+    updated = await routes["POST", one].endpoint(change)
+    check(reply_schema("POST", one), json_of(updated))
     embeddings = {"model": "m", "input": ["a", "b"]}
     for encoding in ("float", "base64"):
         body = {**embeddings, "encoding_format": encoding}
@@ -335,6 +349,10 @@ async def test_the_other_replies_hold_to_the_document() -> None:
         ("GET", "/v1/responses/{response_id}"),
         ("GET", "/v1/responses/{response_id}/input_items"),
         ("DELETE", "/v1/responses/{response_id}"),
+        ("GET", "/v1/chat/completions"),
+        ("GET", one),
+        ("GET", f"{one}/messages"),
+        ("DELETE", one),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
     ):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from asgi import request
 
 from seatrial.errors import (
     AuthenticationFailed,
@@ -16,7 +19,11 @@ from seatrial.errors import (
     SeatrialError,
     UpstreamReply,
 )
+from seatrial.server.access import Access
+from seatrial.server.app import Application
 from seatrial.server.errors import body, failure_of, headers
+from seatrial.server.http import Call, Reply, Route
+from seatrial.server.keys import KeyStore
 
 TOLD = {"retry-after": "7", "retry-after-ms": "6500", "x-should-retry": "true", "x-ratelimit-limit-requests": "60"}
 
@@ -62,3 +69,30 @@ def test_the_refusal_of_our_own_key_is_none_of_the_clients() -> None:
 def test_what_we_refuse_ourselves_names_the_field() -> None:
     failure = failure_of(RequestRejected("`m` takes no `top_k`.", code="unsupported_parameter", param="top_k"))
     assert (failure.status, failure.code, failure.param) == (400, "unsupported_parameter", "top_k")
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({}, {"limit-requests": "60"}),
+        ({"requests_per_minute": 5}, {"limit-requests": "5", "remaining-requests": "4", "reset-requests": "12s"}),
+        ({"tokens_per_minute": 80}, {"limit-tokens": "80", "remaining-tokens": "80", "reset-tokens": "0ms"}),
+    ],
+)
+async def test_limits_are_told_once_and_a_keys_own_stand_alone(
+    tmp_path: Path, limits: dict[str, int], told: dict[str, str]
+) -> None:
+    """Two limits in one set of headers would read as one."""
+
+    async def busy(call: Call) -> Reply:
+        raise RateLimited("ours", upstream=said(429))
+
+    keys = KeyStore(tmp_path, now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    secret, _ = keys.add("alice", **limits)
+    app = Application([Route("POST", "/busy", busy, is_generation=True)], access=Access(keys), clock=lambda: 1000.0)
+    answer = await request(app, "POST", "/busy", {}, {"authorization": f"Bearer {secret}"})
+    names = [name for name, _ in answer.header_list]
+    assert len(names) == len(set(names))
+    prefix = "x-ratelimit-"
+    assert {n.removeprefix(prefix): v for n, v in answer.headers.items() if n.startswith(prefix)} == told
+    assert (answer.status, answer.headers["retry-after"], answer.headers["x-should-retry"]) == (429, "7", "true")

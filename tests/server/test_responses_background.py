@@ -132,7 +132,7 @@ async def test_no_more_than_the_server_can_run(responses_client: ClientOf) -> No
 
 
 async def test_what_runs_is_not_forgotten(responses_client: ClientOf) -> None:
-    client = responses_client(_waiting(asyncio.Event()), store=ResponseStore(max_responses=1))
+    client = responses_client(_waiting(asyncio.Event()), store=ResponseStore(max_entries=1))
     first = await client.create(input="Hi", background=True)
     second = await client.create(input="Hi", background=True)
     assert (await client.retrieve(first["id"]))["status"] in ("queued", "in_progress")

@@ -43,6 +43,8 @@ _EVERY_REPLY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"server", b"seatrial"),
 )
+# Of a key that has limits, these are told alone: an upstream's besides would read as if they were the same ones.
+_OF_LIMITS = b"x-ratelimit-"
 _STREAM_HEADERS: tuple[Header, ...] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _STOPPED_RETRY_S = 5.0
 _LAST_WORD_S = 1.0
@@ -245,6 +247,7 @@ class Exchange:
         ]
         if self.allowance is not None:
             headers += self.allowance.headers()
+            others = tuple(header for header in others if not header[0].startswith(_OF_LIMITS))
         if others:
             ours = {name for name, _ in headers}
             headers += (header for header in others if header[0] not in ours)

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seatrial.server.endpoints.query import is_true, page_of, whole_number
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.http import Call, Reply, Route, Streamed
 from seatrial.server.response_store import ResponseStore, Stored
 from seatrial.server.wire.json_text import json_bytes
 from seatrial.server.wire.responses_listing import listed
 from seatrial.server.wire.responses_output import Deleted, ItemList
-
-_MOST_ITEMS = 100
-_ITEMS = 20
 
 
 def stored_routes(store: ResponseStore) -> tuple[Route, ...]:
@@ -34,12 +32,13 @@ class _StoredResponses:
     store: ResponseStore
 
     async def retrieve(self, call: Call) -> Reply | Streamed:
-        """The response as it stands, or its stream from the event after `starting_after`. Raises Failure."""
+        """The response as it stands, or its stream from the event after `starting_after`. Raises Failure.
+
+        The whole response says what any of its events do, so that `starting_after` leaves nothing out of it.
+        """
         stored = self._find(call)
-        start = _whole_number(call.query, "starting_after", -1) + 1
-        if not _is_true(call.query, "stream"):
-            if start:
-                raise bad_request("'starting_after' has a meaning only with 'stream=true'.", param="starting_after")
+        start = whole_number(call.query, "starting_after", -1) + 1
+        if not is_true(call.query, "stream"):
             return Reply(json_bytes(stored.now))
         if stored.log is None:
             raise bad_request(
@@ -53,10 +52,10 @@ class _StoredResponses:
     async def delete(self, call: Call) -> Reply:
         """Forget a response; one that still runs is cancelled. Raises Failure 404."""
         stored = self._find(call)
-        self.store.delete(stored.response.id)
+        self.store.delete(stored.id)
         if stored.job is not None:
             await stored.job.cancel()
-        return Reply(json_bytes(Deleted(stored.response.id)))
+        return Reply(json_bytes(Deleted(stored.id)))
 
     async def cancel(self, call: Call) -> Reply:
         """Stop a background response; one that is over stays as it is. Raises Failure 404, 400."""
@@ -68,20 +67,9 @@ class _StoredResponses:
     async def input_items(self, call: Call) -> Reply:
         """What the response is an answer to, earlier turns included: a page, newest first unless asked otherwise."""
         stored = self._find(call)
-        limit = _whole_number(call.query, "limit", _ITEMS)
-        if not 1 <= limit <= _MOST_ITEMS:
-            raise bad_request(f"'limit' is {limit}; it must be from 1 to {_MOST_ITEMS}.", param="limit")
-        order = call.query.get("order", "desc")
-        if order not in ("asc", "desc"):
-            raise bad_request(f"'order' is '{order[:60]}'; it must be 'asc' or 'desc'.", param="order")
-        items = list(listed(stored.input_items, stored.response.id))
-        if order == "desc":
-            items.reverse()
-        ids = [_id_of(item) for item in items]
-        first = _place_after(call.query.get("after"), ids)
-        page, page_ids = items[first : first + limit], ids[first : first + limit]
-        has_more = first + limit < len(items)
-        return Reply(json_bytes(ItemList(page, has_more, page_ids[0] if page else "", page_ids[-1] if page else "")))
+        items = list(listed(stored.input_items, stored.id))
+        page = page_of(items, call.query, id_of=_id_of, listed="item of this response", order="desc")
+        return Reply(json_bytes(ItemList(page.items, page.has_more, page.first_id, page.last_id)))
 
     def _find(self, call: Call) -> Stored:
         response_id = call.path_values["response_id"]
@@ -91,29 +79,5 @@ class _StoredResponses:
         return stored
 
 
-def _is_true(query: Mapping[str, str], name: str) -> bool:
-    value = query.get(name, "false").lower()
-    if value not in ("true", "false"):
-        raise bad_request(f"'{name}' is '{value[:60]}'; it must be true or false.", param=name, code="invalid_type")
-    return value == "true"
-
-
-def _whole_number(query: Mapping[str, str], name: str, default: int) -> int:
-    value = query.get(name)
-    if value is None:
-        return default
-    if not value.isascii() or not value.isdigit() or len(value) > 9:
-        raise bad_request(f"'{name}' is '{value[:60]}'; it must be a whole number.", param=name, code="invalid_type")
-    return int(value)
-
-
 def _id_of(item: Any) -> str:
     return str(item["id"] if isinstance(item, Mapping) else item.id)
-
-
-def _place_after(after: str | None, ids: list[str]) -> int:
-    if after is None:
-        return 0
-    if after not in ids:
-        raise bad_request(f"'after' is '{after[:100]}', which is no item of this response.", param="after")
-    return ids.index(after) + 1

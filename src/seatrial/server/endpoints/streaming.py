@@ -18,9 +18,12 @@ from seatrial.server.served import Models, Served
 
 
 class Chunks(Protocol):
-    """What a stream says of events; after the last one also its end. By then `usage` is known, if it ever will be."""
+    """What a stream says of events; after the last one also its end."""
 
-    usage: Usage | None
+    @property
+    def usage(self) -> Usage | None:
+        """Of all choices together: known by the end, if it ever will be."""
+        ...
 
     def of(self, at: int, event: ChatEvent) -> bytes:
         """What choice `at` adds to the stream, possibly nothing."""

@@ -137,7 +137,7 @@ def filled(example: Any, model: str) -> Any:
 
 
 def _parameter(parameter: Parameter, example_model: str) -> dict[str, Any]:
-    return {
+    described = {
         "name": parameter.name,
         "in": parameter.place,
         "required": parameter.place == "path",
@@ -145,6 +145,9 @@ def _parameter(parameter: Parameter, example_model: str) -> dict[str, Any]:
         "schema": dict(parameter.schema),
         "example": filled(parameter.example, example_model),
     }
+    if parameter.schema.get("type") == "object":
+        described |= {"style": "deepObject", "explode": True}  # `metadata[name]=value`
+    return described
 
 
 def _success(operation: Operation, replies: list[tuple[Any, Schema]]) -> dict[str, Any]:

@@ -36,7 +36,9 @@ FAILURES: dict[int | str, FailureKind] = {
         ("origin_not_allowed", "host_not_allowed"),
     ),
     404: FailureKind(
-        "NotFound", "There is no such path, model or response.", ("model_not_found", "unknown_url", "not_found")
+        "NotFound",
+        "There is no such path, model, response or completion.",
+        ("model_not_found", "unknown_url", "not_found"),
     ),
     405: FailureKind("WrongMethod", "The path does not answer this method; `allow` lists those that it does."),
     408: FailureKind("BodyTooSlow", "The request's body did not come in time.", ("timeout",), True),

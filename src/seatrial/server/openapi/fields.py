@@ -30,7 +30,7 @@ _MEANINGS = {
     "user": "Who is behind the request, in your own words.",
     "safety_identifier": "Who is behind the request, in your own words.",
     "metadata": "Up to 16 pairs of texts of your own, given back with the answer.",
-    "store": "Kept for compatibility: nothing is stored.",
+    "ChatBody.store": "Keep the completion, to be asked for again by its id. Off, where it is left out.",
     # chat
     "messages": "The conversation so far, oldest first.",
     "logprobs": "Give the log-probability of each token.",
@@ -102,6 +102,7 @@ _MEANINGS = {
     "Response.reasoning": "What was asked for.",
     "Response.text": "What was asked for.",
     "OutputText.text": "The answer.",
+    "content_parts": "The parts, where the content was sent in parts; `content` is null then.",
     "cached_tokens": "Of the prompt's tokens, those that had been read before and were not computed again.",
     "reasoning_tokens": "Of the answer's tokens, those spent on thinking.",
     "system_fingerprint": "Changes where the same seed may give another answer.",
@@ -113,7 +114,7 @@ _MEANINGS = {
 }
 # Of replies, the words of requests would say something else.
 _ONLY_BODIES = frozenset(
-    {"model", "logprobs", "top_logprobs", "store", "stream", "text", "name", "content", "role", "input", "tools", "n"}
+    {"model", "logprobs", "top_logprobs", "stream", "text", "name", "content", "role", "input", "tools", "n"}
 )
 
 

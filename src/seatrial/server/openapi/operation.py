@@ -20,7 +20,7 @@ class Parameter:
     place: Literal["path", "query"]
     words: str
     schema: Mapping[str, Any]
-    example: str | int | bool
+    example: str | int | bool | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

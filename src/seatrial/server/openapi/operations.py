@@ -7,6 +7,7 @@ from seatrial.server.openapi.chunks import Health
 from seatrial.server.openapi.failures import LOOKING_UP, OPEN, READING
 from seatrial.server.openapi.generations import CHAT, COMPLETE, COUNT_TOKENS, CREATE_RESPONSE, EMBED
 from seatrial.server.openapi.operation import JSON, MODEL, Operation, Parameter
+from seatrial.server.openapi.stored_chats import STORED_CHATS
 from seatrial.server.wire.responses_events import StreamEvent
 from seatrial.server.wire.responses_output import Deleted, ItemList, Response
 
@@ -40,7 +41,7 @@ _STORED = (
             Parameter(
                 "starting_after",
                 "query",
-                "Begin after the event of this number. Only with `stream=true`.",
+                "Begin after the event of this number. Without `stream=true` it has no effect.",
                 {"type": "integer", "minimum": 0, "maximum": 999_999_999},
                 0,
             ),
@@ -164,6 +165,7 @@ _DESCRIPTION = tuple(
 
 OPERATIONS: tuple[Operation, ...] = (
     CHAT,
+    *STORED_CHATS,
     CREATE_RESPONSE,
     *_STORED,
     COUNT_TOKENS,

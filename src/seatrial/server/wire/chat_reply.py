@@ -85,7 +85,7 @@ class ChatReply(Struct):
     choices: list[ChoiceBody]
     usage: UsageBody | None
     system_fingerprint: str | None
-    metadata: Mapping[str, str] | UnsetType = UNSET
+    metadata: Mapping[str, str] | UnsetType = UNSET  # put in by `with_metadata`, since it can be changed later
     object: Literal["chat.completion"] = "chat.completion"
     service_tier: Literal["default"] = "default"
 
@@ -96,7 +96,6 @@ def chat_reply(
     usage: Usage | None,
     *,
     with_logprobs: bool,
-    metadata: Mapping[str, str] | None,
     new_id: NewId,
 ) -> bytes:
     """The whole reply. `new_id` names calls that the model left unnamed."""
@@ -108,9 +107,13 @@ def chat_reply(
             [_choice(at, answer, with_logprobs, new_id) for at, answer in enumerate(answers)],
             usage_body(usage),
             heading.system_fingerprint,
-            UNSET if metadata is None else metadata,
         )
     )
+
+
+def with_metadata(reply: bytes, metadata: Mapping[str, str] | None) -> bytes:
+    """A whole reply with what its client wants kept beside it."""
+    return reply if metadata is None else b'%b,"metadata":%b}' % (reply[:-1], json_bytes(metadata))
 
 
 def _choice(at: int, answer: Answer, with_logprobs: bool, new_id: NewId) -> ChoiceBody:
