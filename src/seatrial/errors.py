@@ -12,6 +12,8 @@
     ├── NotRunnable                    a candidate cannot run here; says what would make it run
     ├── ContextTooLong                 the prompt does not fit the model
     ├── StorageError                   the disk is full, or a file cannot be written
+    ├── TooManyRequests                more is asked than is taken at once; carries `retry_after_s`
+    │   └── ProofWanted                under attack: work or waiting comes first; carries the challenge
     └── ProviderError                  a provider did not answer as it should; kept as an observation
         ├── AuthenticationFailed       401, 403
         ├── RequestRejected            other 4xx: asking again will not help
@@ -125,6 +127,25 @@ class ContextTooLong(SeatrialError):
 
 class StorageError(SeatrialError):
     """A file could not be written: disk full, no permission."""
+
+
+class TooManyRequests(SeatrialError):
+    """More is asked than is taken at once. `retry_after_s` says when to ask again, seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class ProofWanted(TooManyRequests):
+    """The site is under attack: a vote counts once the work for `challenge` is done, of `num_bits` leading zero bits.
+
+    Who cannot do it presents the challenge again after `retry_after_s` seconds.
+    """
+
+    def __init__(self, message: str, *, challenge: str, num_bits: int, retry_after_s: float) -> None:
+        self.challenge, self.num_bits = challenge, num_bits
+        super().__init__(message, retry_after_s=retry_after_s)
 
 
 class ProviderError(SeatrialError):

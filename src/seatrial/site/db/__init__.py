@@ -1,0 +1,1 @@
+"""The database: what is in it, how it is opened, brought up to date and copied."""

@@ -1,0 +1,1 @@
+"""The weekly digest: what changed, written once, sent to each subscriber once."""

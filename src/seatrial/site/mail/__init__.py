@@ -1,0 +1,1 @@
+"""Messages, and what carries them: an SMTP server, or a folder."""
