@@ -35,7 +35,7 @@ CONTRAST = """() => {
       judge(element, element.closest('svg.plot') ? style.fill : style.color);
     }
   }
-  for (const input of document.querySelectorAll('input, textarea'))
+  for (const input of document.querySelectorAll('input[placeholder], textarea[placeholder]'))
     if (input.checkVisibility()) judge(input, getComputedStyle(input, '::placeholder').color);
   return [...poor];
 }"""

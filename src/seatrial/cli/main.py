@@ -12,7 +12,23 @@ import sys
 import typer
 
 from seatrial import __version__
-from seatrial.cli import ask, bench, chat, compare, doctor, keys, models, pull, report, serve, trial, verdict
+from seatrial.cli import (
+    ask,
+    bench,
+    chat,
+    compare,
+    digest,
+    doctor,
+    keys,
+    models,
+    pull,
+    report,
+    serve,
+    site,
+    trial,
+    verdict,
+    votes,
+)
 from seatrial.errors import SeatrialError
 
 app = typer.Typer(
@@ -35,6 +51,9 @@ app.add_typer(models.app, name="models")
 app.command("pull")(pull.pull)
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.add_typer(site.app, name="site")
+app.add_typer(votes.app, name="votes")
+app.add_typer(digest.app, name="digest")
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from seatrial.errors import UsageError
+from seatrial.site.db.site_settings import revision
 from seatrial.site.digest.changes import VerdictChange
 from seatrial.site.digest.week import Week
 from seatrial.site.digest.writing import Issue, compose, find_issue, latest_issues, preview, write_issue
@@ -87,9 +88,11 @@ def test_an_issue_is_stored_once_and_stays(
     clock.now = monday
     assert write_issue(database, library, WEEK, clock=clock, base_url=BASE_URL) is None
     add_run(PAIR, MONDAY, "ship", "gpt-5-mini", "Ship it.")
+    before = revision(database)
     first = write_issue(database, library, WEEK, clock=clock, base_url=BASE_URL)
     assert first is not None
     assert first.written_at == monday
+    assert revision(database) == before + 1  # pages that list issues show it
     add_run(PAIR, MONDAY + timedelta(days=1), "skip", None, "Do not.")
     clock.advance(days=1)
     assert write_issue(database, library, WEEK, clock=clock, base_url=BASE_URL) == first

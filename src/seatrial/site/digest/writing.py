@@ -14,6 +14,7 @@ import sqlalchemy as sql
 
 from seatrial.errors import UsageError
 from seatrial.site.db.opening import Database, reading, writing
+from seatrial.site.db.site_settings import bump_revision
 from seatrial.site.db.tables import issues
 from seatrial.site.digest import wording
 from seatrial.site.digest.changes import Change, VerdictChange, changes_between
@@ -89,6 +90,7 @@ def write_issue(
             html=issue.html,
             text=issue.text,
         )
+        bump_revision(connection)
     return find_issue(database, week)
 
 

@@ -26,11 +26,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What part of the work a candidate takes in a mix."""
+    """What part of the work a candidate takes in a mix. `start` and `width` are percent of a bar."""
 
     name: str
     slot: int
     share: str
+    start: float
     width: float
 
 
@@ -70,21 +71,23 @@ def view_headline(document: Document, names: Mapping[str, Name], notes: Footnote
         is_long=len(verdict.text) > LONG_SENTENCE,
         reasons=[notes.prose(reason) for reason in verdict.reasons],
         figures=_figures(document),
-        shares=[
-            Share(
-                name=name_of(names, candidate),
-                slot=names[candidate].slot if candidate in names else 1,
-                share=percent(share),
-                width=100 * share,
-            )
-            for candidate, share in verdict.mix.items()
-        ],
+        shares=_shares(verdict.mix, names),
         notices=[
             Notice(name=names[card.id].text, text=notes.prose(notice))
             for card in document.candidates
             for notice in card.notices
         ],
     )
+
+
+def _shares(mix: Mapping[str, float], names: Mapping[str, Name]) -> list[Share]:
+    shares = []
+    start = 0.0
+    for candidate, share in mix.items():
+        slot = names[candidate].slot if candidate in names else 1
+        shares.append(Share(name_of(names, candidate), slot, percent(share), start, 100 * share))
+        start += 100 * share
+    return shares
 
 
 def _figures(document: Document) -> list[Figure]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from seatrial.verdict.document import Document
 from seatrial.verdict.report.footnotes import Footnote, Footnotes
@@ -11,7 +12,7 @@ from seatrial.verdict.report.headline import Headline, view_headline
 from seatrial.verdict.report.items import ItemGroup, view_items
 from seatrial.verdict.report.measured import Table, view_measured
 from seatrial.verdict.report.names import Name, listed, name_candidates
-from seatrial.verdict.report.panel import Card, Scorecard, Split, view_cards, view_scorecard, view_splits
+from seatrial.verdict.report.panel import Card, Community, Scorecard, Split, view_cards, view_scorecard, view_splits
 from seatrial.verdict.report.plots import Plot, plot_differences, plot_latency, plot_quality_cost
 from seatrial.verdict.report.pricing import PricingView, view_pricing
 from seatrial.verdict.report.published import (
@@ -50,8 +51,8 @@ class Page:
     is_measured: bool
 
 
-def build_page(document: Document) -> Page:
-    """Everything the templates print."""
+def build_page(document: Document, community: Mapping[str, Community] = MappingProxyType({})) -> Page:
+    """Everything the templates print. `community` is what visitors think, by candidate, where they are asked."""
     names = name_candidates(document.candidates)
     notes = Footnotes(document, names)
     plots = (plot_quality_cost(document, names), plot_differences(document, names), plot_latency(document, names))
@@ -62,7 +63,7 @@ def build_page(document: Document) -> Page:
         document=document,
         names=names,
         headline=view_headline(document, names, notes),
-        cards=view_cards(document, names, notes),
+        cards=view_cards(document, names, notes, community),
         scorecard=view_scorecard(document, names, notes),
         splits=view_splits(document, names, notes),
         pricing=view_pricing(document, names, notes),

@@ -39,8 +39,19 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Community:
+    """What visitors would ship: a percentage as text, or a dash, and what it rests on."""
+
+    figure: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """A candidate's card. `ship` is the panel's percentage as text, `ballots` what it rests on."""
+    """A candidate's card. `ship` is the panel's percentage as text, `ballots` what it rests on.
+
+    `community` is None on a page that takes no votes.
+    """
 
     name: Name
     card: CandidateCard
@@ -54,6 +65,7 @@ class Card:
     not_measured: Markup
     qualities: list[Quality]
     notices: list[Markup]
+    community: Community | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +128,10 @@ class Split:
     abstained: str
 
 
-def view_cards(document: Document, names: Mapping[str, Name], notes: Footnotes) -> list[Card]:
-    """A card per candidate, in the document's order."""
+def view_cards(
+    document: Document, names: Mapping[str, Name], notes: Footnotes, community: Mapping[str, Community]
+) -> list[Card]:
+    """A card per candidate, in the document's order; `community` by candidate."""
     cards = []
     for card in document.candidates:
         ship, ballots = _panel_figure(document, card.id)
@@ -135,6 +149,7 @@ def view_cards(document: Document, names: Mapping[str, Name], notes: Footnotes) 
                 not_measured=notes.text(card.not_measured),
                 qualities=_qualities(document, card.id),
                 notices=[notes.prose(notice) for notice in card.notices],
+                community=community.get(card.id),
             )
         )
     return cards

@@ -1,0 +1,1 @@
+"""What answers a request: a page, a form, a feed, a file."""

@@ -1,0 +1,1 @@
+"""Votes of visitors: cast, kept in a chained log, tallied, weighed and checked."""
