@@ -2,7 +2,9 @@
 
 `python benchmarks/openai_mock.py --delay-s 0.05` prints its port, and answers every chat request after the delay with
 the last word of the last message, streamed or whole as it is asked. `GET /stats` tells what it has seen, `POST /reset`
-forgets it. Standard library only: a protocol on a bare socket, as the clients' work must not wait for a framework's.
+forgets it. With `--pieces N` a streamed answer is ` 0`, ` 1`, … in N chunks, the delay before each but the first.
+A protocol on a bare socket, of the standard library and uvloop alone, as the clients' work must not wait for a
+framework's.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ import asyncio
 import json
 import re
 import resource
+from collections.abc import Callable
+from typing import cast
 
 CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:\s*(\d+)")
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "mock", "usage": None}
 USAGE = {"prompt_tokens": 20, "completion_tokens": 1, "total_tokens": 21}
 
 
@@ -45,16 +51,16 @@ class Seen:
 class MockServer(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, seen: Seen, delay_s: float) -> None:
+    def __init__(self, seen: Seen, delay_s: float, num_pieces: int) -> None:
         self.seen = seen
         self.delay_s = delay_s
+        self.num_pieces = num_pieces
         self.buffer = b""
         self.loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Take every request that is whole."""
@@ -81,7 +87,11 @@ class MockServer(asyncio.Protocol):
             seen.num_requests += 1
             seen.num_now += 1
             seen.most_at_once = max(seen.most_at_once, seen.num_now)
-            self.loop.call_later(self.delay_s, self.answer, json.loads(body))
+            if self.num_pieces:
+                self.transport.write(STREAM_HEAD)
+                self.write_piece(0)
+            else:
+                self.loop.call_later(self.delay_s, self.answer, json.loads(body))
         else:
             self.transport.write(http(b'{"object": "list", "data": []}'))
 
@@ -96,6 +106,17 @@ class MockServer(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(streamed(word) if asked.get("stream") else http(completion(word)))
 
+    def write_piece(self, number: int) -> None:
+        """The next chunk of a stream, and after the last one its end."""
+        if self.transport.is_closing():
+            return
+        end = "stop" if number == self.num_pieces else None
+        choice = {"index": 0, "delta": {} if end else {"content": f" {number}"}, "finish_reason": end}
+        event = b"data: %s\n\n" % json.dumps(CHUNK | {"choices": [choice]}).encode()
+        self.transport.write(b"%x\r\n%s\r\n%s" % (len(event), event, b"0\r\n\r\n" if end else b""))
+        if end is None:
+            self.loop.call_later(self.delay_s, self.write_piece, number + 1)
+
 
 def completion(word: str) -> bytes:
     message = {"role": "assistant", "content": word, "refusal": None}
@@ -105,30 +126,38 @@ def completion(word: str) -> bytes:
 
 
 def streamed(word: str) -> bytes:
-    base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "mock", "usage": None}
     pieces = [({"role": "assistant", "content": ""}, None), ({"content": word}, None), ({}, "stop")]
-    chunks = [base | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in pieces]
-    chunks.append(base | {"choices": [], "usage": USAGE})
+    chunks = [CHUNK | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in pieces]
+    chunks.append(CHUNK | {"choices": [], "usage": USAGE})
     events = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    return head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(events), events)
+    return STREAM_HEAD + b"%x\r\n%s\r\n0\r\n\r\n" % (len(events), events)
 
 
 def http(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
 
-async def serve(delay_s: float, port: int) -> None:
+async def serve(delay_s: float, port: int, num_pieces: int) -> None:
     seen = Seen()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: MockServer(seen, delay_s), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(lambda: MockServer(seen, delay_s, num_pieces), "127.0.0.1", port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay-s", type=float, default=0.05)
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free")
+    parser.add_argument("--pieces", type=int, default=0, help="of a streamed answer; 0: the last word")
     args = parser.parse_args()
-    asyncio.run(serve(args.delay_s, args.port))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(args.delay_s, args.port, args.pieces))

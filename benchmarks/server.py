@@ -80,6 +80,8 @@ def measure_http(args: argparse.Namespace) -> list[HttpRow]:
     try:
         with servers.bare(cores=core) as server:
             rows.append(_whole_answers("a bare socket", server, "something.", args))
+        with servers.bare(cores=core, pieces=PACED_PIECES, pause_s=PAUSE_S) as server:
+            _paced_streams(rows[-1], server, args)
         with servers.scripted(cores=core, pieces=PIECES) as server:
             rows.append(_whole_answers("**Seatrial**", server, REPLY, args))
         with servers.scripted(cores=core, pieces=PACED_PIECES, pause_s=PAUSE_S) as server:

@@ -108,10 +108,11 @@ def seatrial(*words: str, cores: Sequence[int]) -> Server:
     return Server([program, "serve", *words, "--port", str(port)], port, cores=cores, ready_path="/readyz")
 
 
-def bare(*, cores: Sequence[int]) -> Server:
+def bare(*, cores: Sequence[int], pieces: int = 0, pause_s: float = 0.0) -> Server:
     """A socket that answers the same without reading much: what client and kernel cost by themselves."""
     port = _free_port()
-    command = [sys.executable, str(ROOT / "benchmarks" / "openai_mock.py"), "--delay-s", "0", "--port", str(port)]
+    script, words = str(ROOT / "benchmarks" / "openai_mock.py"), ["--delay-s", str(pause_s), "--pieces", str(pieces)]
+    command = [sys.executable, script, *words, "--port", str(port)]
     return Server(command, port, cores=cores, ready_path="/stats")
 
 

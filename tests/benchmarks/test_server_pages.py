@@ -70,7 +70,7 @@ def test_decoding_is_measured_while_all_answers_are_being_written() -> None:
 
 
 HTTP = HttpRow("**Seatrial**", [7000.0], [0.01], [0.0005], [1e-4], [50e-6], [0.001])
-FLOOR = HttpRow("a bare socket", [9000.0], [0.01], [0.0002], [5e-5])
+FLOOR = HttpRow("a bare socket", [9000.0], [0.01], [0.0002], [5e-5], [4e-5])
 STARTS = [StartRow("elsewhere", [0.6], [50.0]), StartRow("local", [2.0], [200.0])]
 CHATS = [ChatRow("**Seatrial**", [95.0], [80.0], [1.0]), ChatRow("llama.cpp", [20.0], [20.0], [2.0])]
 BENCH = [90.0, 100.0, 110.0]

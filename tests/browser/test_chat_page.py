@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from page_checks import CONTRAST, OUTSIDE, UNNAMED
 from playwright.sync_api import expect
 from scripted import Script, Scripted, models_of, says
@@ -30,8 +28,8 @@ from seatrial.server.app import Application
 from seatrial.server.endpoints.chat import chat_routes
 from seatrial.server.endpoints.documents import document_routes
 from seatrial.server.endpoints.models import model_routes
+from seatrial.server.http1 import Listener
 from seatrial.server.keys import KeyStore
-from seatrial.server.serving import resolve
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 360, "height": 740}
@@ -91,19 +89,13 @@ class _Thread:
     ready: threading.Event = field(default_factory=threading.Event)
 
     async def run(self) -> None:
-        port = resolve("127.0.0.1", 0).port
-        self.server = Server(self.app, "127.0.0.1", port, interface=Interfaces.ASGINL, log_enabled=False)
-        self.url = f"http://127.0.0.1:{port}/"
-        serving = asyncio.create_task(self.server.serve())
-        while not serving.done():
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            await asyncio.sleep(0.02)
-        self.loop = asyncio.get_running_loop()
+        listener = Listener(self.app, lambda status, why: b"{}")
+        await listener.listen("127.0.0.1", 0, 64)
+        self.url = f"http://127.0.0.1:{listener.port}/"
+        self.loop, self.stopped = asyncio.get_running_loop(), asyncio.Event()
         self.ready.set()
-        await serving
+        await self.stopped.wait()
+        await listener.close(1.0)
 
 
 @contextmanager
@@ -123,7 +115,7 @@ def _serving(folder: Path, *, asks_for_keys: bool = False) -> Iterator[Served]:
     worker.start()
     assert thread.ready.wait(10)
     yield Served(thread.url, provider, folder, secret)
-    thread.loop.call_soon_threadsafe(thread.server.stop)
+    thread.loop.call_soon_threadsafe(thread.stopped.set)
     worker.join(10)
 
 

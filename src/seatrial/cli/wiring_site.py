@@ -8,7 +8,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from seatrial.cli.options import DEFAULT_MACHINE_USD_PER_HOUR, DEFAULT_MARGIN
 from seatrial.cli.wiring import now, open_catalog
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from seatrial.cli.settings import Settings
-    from seatrial.server.app import Application
     from seatrial.site.mail.post import Post
 
 # A reader who opens page after page, or a polite crawler; then two a second.
@@ -73,7 +72,7 @@ class Site:
         lifetime = Lifetime(
             load=self._load, on_ready=on_ready, close=self._close, tend=self._tend, drain_s=self.order.drain_s
         )
-        run(cast("Application", self.app), self.order.address, lifetime)
+        run(self.app, self.order.address, lifetime)
 
     async def _load(self) -> None:
         """The first pages are made before anybody asks: they bring templates and judged comparisons with them."""

@@ -16,21 +16,17 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+from typing import Any, NamedTuple, Protocol
 
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.server.app import Application
+from seatrial.server import errors
+from seatrial.server.errors import Failure
+from seatrial.server.http1 import Listener, Receive, Scope, Send
+from seatrial.server.readiness import Readiness
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 2048
-# More than any process may have open files: connections are bounded by those.
-_MOST_CONNECTIONS = 1 << 20
-_IDLE_CONNECTION_MS = 75_000
 # How long ended requests may take to say so, and the last bytes to leave.
 _LAST_WORDS_S = 2.0
 _TEND_S = 10.0
@@ -55,6 +51,27 @@ class Address(NamedTuple):
         if address.is_unspecified:
             return f"http://{'127.0.0.1' if address.version == 4 else '[::1]'}:{self.port}"
         return f"http://{f'[{self.host}]' if address.version == 6 else self.host}:{self.port}"
+
+
+class Application(Protocol):
+    """What is served: an ASGI application that can be told to come to its end."""
+
+    @property
+    def readiness(self) -> Readiness:
+        """What keeps it from answering; set here while models are loaded."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        ...
+
+    async def drain(self) -> None:
+        """Turn new requests away, and return when those that run have ended."""
+        ...
+
+    def end_all(self) -> None:
+        """End what runs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,41 +119,29 @@ def run(app: Application, address: Address, lifetime: Lifetime) -> None:
 async def _serve(app: Application, address: Address, lifetime: Lifetime) -> None:
     first, second = asyncio.Event(), asyncio.Event()
     _on_signals(first, second)
-    server = Server(
-        app,
-        address.host,
-        address.port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=_BACKLOG,
-        backpressure=_MOST_CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=_IDLE_CONNECTION_MS),
-        log_enabled=False,
-    )
-    serving = asyncio.create_task(server.serve())
+    listener = Listener(app, _refusal)
+    try:
+        await listener.listen(address.host, address.port, _BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(error, address.host, address.port) from None
     app.readiness.reason = "The models are being loaded."
     try:
-        if await _first_of(asyncio.create_task(lifetime.load()), first, serving):
+        if await _first_of(asyncio.create_task(lifetime.load()), first):
             app.readiness.reason = None
             lifetime.on_ready()
-            await _first_of(asyncio.create_task(_tend(lifetime.tend)), first, serving)
+            await _first_of(asyncio.create_task(_tend(lifetime.tend)), first)
             await _drain(app, lifetime.drain_s, second)
     finally:
-        server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait([serving], timeout=_LAST_WORDS_S)
+        await listener.close(_LAST_WORDS_S)
         await lifetime.close()
         await asyncio.to_thread(lifetime.tend)
 
 
-async def _first_of(work: asyncio.Task[None], stop: asyncio.Event, serving: asyncio.Task[None]) -> bool:
-    """Whether `work` came to its end before `stop`. Raises what `work` or `serving` raise."""
+async def _first_of(work: asyncio.Task[None], stop: asyncio.Event) -> bool:
+    """Whether `work` came to its end before `stop`. Raises what `work` raises."""
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([work, stopped, serving], return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            why = serving.exception() or "it ended by itself"
-            raise UsageError(f"The HTTP server does not run: {why}.")
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             await work
             return True
@@ -164,6 +169,10 @@ async def _tend(tend: Callable[[], None]) -> None:
             await asyncio.to_thread(tend)
         except SeatrialError as error:
             _log.warning("%s", error)
+
+
+def _refusal(status: int, why: str) -> bytes:
+    return errors.body(Failure(status, why, code="malformed_request"))
 
 
 def _on_signals(first: asyncio.Event, second: asyncio.Event) -> None:

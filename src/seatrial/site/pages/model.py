@@ -58,9 +58,11 @@ class ModelPage:
     """`vote` is the form; `price` the chart, None where no list price is known; `history` is newest first.
 
     `category` and `category_path` are where it belongs, `takes` what it takes in, `weights` where its weights lie.
+    The page lists the newest `MOST_LISTED` of `published`, its twin all of them.
     """
 
     TEMPLATE: ClassVar[str] = "model.html.jinja"
+    MOST_LISTED: ClassVar[int] = 100
 
     frame: Frame
     entry: Entry

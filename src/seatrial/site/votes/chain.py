@@ -227,9 +227,10 @@ def _fault_of_votes(connection: Connection) -> Fault | None:
 
 def _last_entries() -> Subquery:
     """The last entry for each voter and subject."""
-    last = select(func.max(vote_log.c.seq).label("seq")).group_by(vote_log.c.voter, vote_log.c.subject).subquery()
     log = vote_log.c
-    return select(log.seq, log.voter, log.subject, log.choice, log.weight).join(last, log.seq == last.c.seq).subquery()
+    newest = func.row_number().over(partition_by=(log.voter, log.subject), order_by=log.seq.desc())
+    every = select(log.seq, log.voter, log.subject, log.choice, log.weight, newest.label("newest")).subquery()
+    return select(every).where(every.c.newest == 1).subquery()
 
 
 def _fault_of_tallies(connection: Connection) -> Fault | None:
