@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
-for folder in ("verdict/report", "server", "browser"):
+for folder in ("verdict/report", "server", "site", "browser"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 
@@ -23,3 +24,13 @@ def browser() -> Iterator[object]:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real site that is filled; see `site_process.py`."""
+    from site_process import serving, week_before
+
+    with serving(tmp_path_factory.mktemp("site")) as site:
+        site.command("digest", "send", "--week", week_before(1))
+        yield site

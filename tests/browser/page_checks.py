@@ -50,3 +50,51 @@ UNNAMED = """() => [...document.querySelectorAll('button, a, input, select, text
   const labels = element.matches('input, select, textarea') ? [...element.labels] : [element];
   return !labels.some(label => label.textContent.trim());
 }).map(element => element.outerHTML.slice(0, 120))"""
+
+SHIFTS = """() => new Promise(resolve => {
+  let sum = 0;
+  new PerformanceObserver(list => { for (const entry of list.getEntries()) sum += entry.value; })
+    .observe({ type: 'layout-shift', buffered: true });
+  requestAnimationFrame(() => setTimeout(() => resolve(sum), 150));
+})"""
+"""How far a page's content moved while it loaded (CLS)."""
+
+FOCUS = """() => {
+  const element = document.activeElement;
+  if (!element || element === document.body) return null;
+  const box = element.getBoundingClientRect();
+  const { outlineStyle, outlineWidth } = getComputedStyle(element);
+  return {
+    place: [...document.querySelectorAll('*')].indexOf(element),
+    html: element.outerHTML.slice(0, 150),
+    isShown: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1
+      && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+  };
+}"""
+"""Where the keyboard is: its element's place in the page, and whether a reader sees it; None for nowhere."""
+
+SMUGGLED = """() => [...document.querySelectorAll('*')].filter(element =>
+  element.matches('body script, [src="x"], iframe, object, embed, base')
+  || [...element.attributes].some(({ name, value }) => name.startsWith('on')
+    || (/^(href|src|action|formaction|xlink:href)$/.test(name) && /^\\s*javascript:/i.test(value)))
+).map(element => element.outerHTML.slice(0, 150))"""
+"""What no page of ours has: scripts in the body, handlers, addresses that are scripts."""
+
+REVERSED = """() => {
+  const wrong = [], range = document.createRange();
+  const boxOf = (node, at) => {
+    range.setStart(node, at); range.setEnd(node, at + 1);
+    return range.getBoundingClientRect();
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode, text = node.textContent;
+    if (/[^\\x20-\\x7e]/.test(text) || !node.parentElement.checkVisibility()) continue;
+    for (const word of text.matchAll(/[A-Za-z]{3,}/g)) {
+      const first = boxOf(node, word.index), last = boxOf(node, word.index + word[0].length - 1);
+      if (Math.abs(first.top - last.top) < 2 && first.left > last.left + 1) wrong.push(text.slice(0, 100));
+    }
+  }
+  return [...new Set(wrong)];
+}"""
+"""Texts that run from right to left because of a control character that stands elsewhere."""

@@ -21,9 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "site"))
-
 from site_samples import make_library, replaced, run_document, sample
 
 from seatrial.site.db.migrating import upgrade
@@ -37,21 +34,34 @@ CATALOG = "/compare/gpt-5-mini-vs-smollm3-3b"
 MEASURED = "/compare/baseline-majority-vs-baseline-nearest-vs-gpt-5-mini-vs-smollm2-135m-vs-smollm3-3b"
 MIXED = "/compare/baseline-nearest-vs-smollm2-135m"
 TWO_ITEMS = "baseline-majority-vs-baseline-nearest-vs-smollm2-135m"
-LAST_WEEK = str(week_of(datetime.now(UTC) - timedelta(weeks=1)))
 VOTES = {
     model_subject("gpt-5-mini").key: {"ship": 9, "skip": 31},
     pair_subject("gpt-5-mini", "smollm3-3b").key: {"gpt-5-mini": 10, "smollm3-3b": 30},
 }
 
+PAST = {
+    1: (),
+    2: ("smollm2-135m", "gpt-5-mini"),
+    3: ("baseline:nearest", "gpt-5-mini"),
+    4: ("baseline:majority", "gpt-5-mini"),
+    5: ("smollm2-135m", "smollm3-3b"),
+}
+"""What was published so many weeks ago: an issue of the digest can be written of each; () is all candidates."""
+
 OVERRIDE = "\N{RIGHT-TO-LEFT OVERRIDE}"
 MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 HOSTILE_NAMES = (f"{OVERRIDE}evil</bdi></title>{MARKUP}", f"One {MARKUP} {{{{ 7 * 7 }}}}")
-HOSTILE_IDS = {"smollm2-135m": f"a{MARKUP}", "baseline:nearest": "javascript:alert(3)//' onclick='alert(4)"}
+HOSTILE_IDS = {"smollm2-135m": '"><i onclick=alert(3)>', "baseline:nearest": "javascript:alert(4)//'"}
 HOSTILE_URL = "javascript:alert(5)"
-_TOLD = frozenset(
-    "text name title description tagline maker licence not_measured way_out label source question note basis line "
-    "benchmark variant setting input expected cluster failure repeat item task scorer origin method platform cpu".split()
+_TOLD = re.compile(
+    "text|name|title|description|tagline|maker|licence|not_measured|way_out|label|source|question|note|basis|line|"
+    "benchmark|variant|setting|input|expected|cluster|failure|repeat|task|scorer|origin|method|platform|cpu"
 )
+
+
+def week_before(num_weeks: int) -> str:
+    """The week so many weeks ago, as commands take it."""
+    return str(week_of(datetime.now(UTC) - timedelta(weeks=num_weeks)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,11 @@ class SiteProcess:
 
     url: str
     home: Path
+
+    @property
+    def database(self) -> Path:
+        """Its SQLite file."""
+        return self.home / "site" / "site.db"
 
     @property
     def outbox(self) -> Path:
@@ -94,7 +109,6 @@ def serving(home: Path) -> Iterator[SiteProcess]:
             found = re.search(r"http://[\d.]+:\d+", server.stdout.readline())
             assert found is not None, "the site did not say where it is"
             site = SiteProcess(found[0], home)
-            site.command("digest", "send")
             yield site
         finally:
             server.terminate()
@@ -124,13 +138,11 @@ def hostile_document() -> Document:
         replaced(other, name=HOSTILE_NAMES[1], notices=notice),
     ]
     items = [
-        replaced(item, input=f"{OVERRIDE}{MARKUP}", expected={MARKUP: [MARKUP]})
-        for item in document.item_differences[:3]
+        replaced(item, item=f"<i>{number}", input=f"{OVERRIDE}{MARKUP}", expected={MARKUP: [MARKUP]})
+        for number, item in enumerate(document.item_differences[:6])
     ]
-    document = replaced(
-        document, candidates=cards, item_differences=items, run=replaced(document.run, id=f"run {MARKUP}")
-    )
-    told = _changed(msgspec.to_builtins(document), lambda key, text: _hostile(key, text))
+    document = replaced(document, candidates=cards, item_differences=items, run=replaced(document.run, id='"><i>'))
+    told = _changed(msgspec.to_builtins(document), _hostile)
     return msgspec.convert(told, Document)
 
 
@@ -148,14 +160,17 @@ def _hostile(key: str, text: str) -> str:
         return HOSTILE_IDS[text]
     if key == "url":
         return HOSTILE_URL
-    return f"{text} {MARKUP}" if key in _TOLD and MARKUP not in text else text
+    is_told = _TOLD.fullmatch(key) is not None and text not in sample.NUM_ITEMS
+    return f"{text} {MARKUP}" if is_told and text and MARKUP not in text else text
 
 
 def _fill(url: str) -> None:
     database = open_database(url)
     upgrade(database)
-    before = make_library(database, lambda: datetime.now(UTC) - timedelta(weeks=1))
-    before.publish(run_document("run-0", decision="skip"))
+    for weeks, candidates in sorted(PAST.items(), reverse=True):
+        then = datetime.now(UTC) - timedelta(weeks=weeks)
+        past = run_document(f"run-{weeks}-weeks-ago", decision="skip", candidates=candidates)
+        make_library(database, lambda then=then: then).publish(past)
     library = make_library(database, lambda: datetime.now(UTC))
     library.publish(hostile_document())
     library.publish(sample.mixed_document())

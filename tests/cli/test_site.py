@@ -77,9 +77,7 @@ def test_the_database_may_be_named_before_or_after_the_command(
     assert "No run is published" in command("list").stdout
 
 
-def test_a_backup_restores_into_a_new_database(
-    command: Callable[..., Result], run_dir: Path, tmp_path: Path
-) -> None:
+def test_a_backup_restores_into_a_new_database(command: Callable[..., Result], run_dir: Path, tmp_path: Path) -> None:
     slug = command("add", run_dir).stdout.strip().removeprefix("/compare/")
     assert "keep it where nobody else" in command("backup", tmp_path / "copy.db").stdout
     url = f"sqlite:///{tmp_path / 'new.db'}"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -111,28 +112,36 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(new_url: Callable
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-async def test_postgresql_restarts_while_votes_come_in(
+def test_postgresql_restarts_while_votes_come_in(
     new_url: Callable[..., str], postgres_server: Any, clock: Any, how: signal.Signals
 ) -> None:
     database = open_database(new_url("postgresql"))
-    booth = open_booth(database, clock, patience_s=30.0)
-    restart = threading.Thread(target=postgres_server.restart, args=(how,))
+    is_under_way = threading.Event()
 
-    async def keep_voting(first: int) -> list[int]:
-        seqs = []
-        for number in range(first, first + 60):
-            seqs.append((await say(booth, number)).seq or 0)
-            if number == 20:
-                restart.start()
-            await asyncio.sleep(0.01)
-        return seqs
+    async def vote() -> list[int]:
+        booth = open_booth(database, clock, patience_s=30.0)
 
-    acknowledged = await asyncio.gather(*(keep_voting(first) for first in range(0, 600, 100)))
-    restart.join()
+        async def keep_voting(first: int) -> list[int]:
+            seqs = []
+            for number in range(first, first + 60):
+                seqs.append((await say(booth, number)).seq or 0)
+                if number == 20:
+                    is_under_way.set()
+                await asyncio.sleep(0.01)
+            return seqs
 
-    assert sorted(seq for seqs in acknowledged for seq in seqs) == list(range(1, 361))
+        acknowledged = await asyncio.gather(*(keep_voting(first) for first in range(0, 600, 100)))
+        await booth.close()
+        return [seq for seqs in acknowledged for seq in seqs]
+
+    with ThreadPoolExecutor(1) as pool:  # the server would end with a thread that started it, so that this one does
+        voting = pool.submit(lambda: asyncio.run(vote()))
+        assert is_under_way.wait(30)
+        postgres_server.restart(how)
+        acknowledged = voting.result()
+
+    assert sorted(acknowledged) == list(range(1, 361))
     assert len(log_of(database)) == 360
-    await booth.close()
     assert_sound(database)
     database.close()
 

@@ -38,6 +38,7 @@
   tip.hidden = true;
   document.body.append(tip);
   const words = new WeakMap();
+  let shown = null;
   for (const group of all("svg .tip")) {
     const title = group.querySelector("title");
     words.set(group, title.textContent);
@@ -61,6 +62,7 @@
   const show = (target) => {
     const text = textFor(target);
     if (!text) return hide();
+    shown = target;
     tip.textContent = text;
     tip.hidden = false;
     const place = target.getBoundingClientRect();
@@ -70,11 +72,11 @@
     tip.style.left = `${Math.max(8, left)}px`;
     tip.style.top = `${above > 4 ? above : place.bottom + 8}px`;
   };
-  const hide = () => { tip.hidden = true; };
+  const hide = () => { tip.hidden = true; shown = null; };
   const having = (event) => event.target.closest?.(".fn a, .tip, .mark-pair, .pip, [data-tip]");
   document.addEventListener("pointerover", (event) => { const target = having(event); target ? show(target) : hide(); });
   document.addEventListener("focusin", (event) => { const target = having(event); target ? show(target) : hide(); });
   document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, { passive: true, capture: true });
+  document.addEventListener("scroll", () => { shown && shown === document.activeElement ? show(shown) : hide(); }, { passive: true, capture: true });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 })();
