@@ -81,6 +81,7 @@ def test_an_issue_is_previewed_sent_once_and_followed(seatrial: Seatrial, site: 
     assert "In all 2 sent, 0 failed, 0 unknown, 0 waiting." in status.out
 
 
+@pytest.mark.slow
 def test_a_folder_can_be_named_and_a_server_that_is_down_is_said(seatrial: Seatrial, site: Any, tmp_path: Path) -> None:
     smtp = {"SEATRIAL_SMTP_URL": "smtp://127.0.0.1:9"}
     alone = seatrial("digest", "send", env=smtp)
@@ -98,6 +99,7 @@ def test_a_folder_can_be_named_and_a_server_that_is_down_is_said(seatrial: Seatr
     assert b"List-Unsubscribe: <https://site.example/digest/unsubscribe/" in mail.read_bytes()
 
 
+@pytest.mark.slow
 def test_what_nobody_knows_is_said_and_resolved(seatrial: Seatrial, site: Any) -> None:
     seatrial("digest", "send")
     with writing(site) as connection:
@@ -114,6 +116,7 @@ def test_what_nobody_knows_is_said_and_resolved(seatrial: Seatrial, site: Any) -
     assert "0 unknown" in seatrial("digest", "send", "--resolve", "sent", env=smtp).out
 
 
+@pytest.mark.slow
 def test_a_bounce_is_noted(seatrial: Seatrial, site: Any) -> None:
     assert "Noted" in seatrial("digest", "bounce", "Anna@example.org").out
     assert "does not subscribe" in seatrial("digest", "bounce", "carl@example.org").out

@@ -101,6 +101,7 @@ def test_a_database_of_another_version_is_refused_with_the_way_out(
     assert "newer" in str(refused.exception)
 
 
+@pytest.mark.slow
 def test_static_files_are_built(command: Callable[..., Result], run_dir: Path, tmp_path: Path) -> None:
     slug = command("add", run_dir).stdout.strip().removeprefix("/compare/")
     built = command("build", tmp_path / "out", "--url", "https://example.org/models")
@@ -203,6 +204,7 @@ async def test_what_is_published_beside_a_running_site_shows_within_a_second_or_
         await stop(process)
 
 
+@pytest.mark.slow
 async def test_two_servers_on_one_new_database(serving: Callable[..., Any], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     form = {"subject": "model:smollm3-3b", "choice": "ship", "back": "/"}

@@ -117,6 +117,7 @@ def test_ranks_order_candidates(seatrial: Seatrial, url: str) -> None:
     assert json.loads(seatrial("votes", "ranks", "--json", "--database", url).out)["standings"][0]["name"] == "large"
 
 
+@pytest.mark.slow
 def test_anomalies_finds_a_network_that_says_one_thing(seatrial: Seatrial, url: str) -> None:
     honest = [cast(number, "ship" if number % 2 else "skip") for number in range(60)]
     bought = [cast(1000 + number, "ship", network="farm") for number in range(30)]
