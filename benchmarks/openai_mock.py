@@ -19,6 +19,7 @@ from typing import cast
 
 CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:\s*(\d+)")
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+DONE = b"data: [DONE]\n\n"
 CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "mock", "usage": None}
 USAGE = {"prompt_tokens": 20, "completion_tokens": 1, "total_tokens": 21}
 
@@ -112,7 +113,7 @@ class MockServer(asyncio.Protocol):
             return
         end = "stop" if number == self.num_pieces else None
         choice = {"index": 0, "delta": {} if end else {"content": f" {number}"}, "finish_reason": end}
-        event = b"data: %s\n\n" % json.dumps(CHUNK | {"choices": [choice]}).encode()
+        event = b"data: %s\n\n%s" % (json.dumps(CHUNK | {"choices": [choice]}).encode(), DONE if end else b"")
         self.transport.write(b"%x\r\n%s\r\n%s" % (len(event), event, b"0\r\n\r\n" if end else b""))
         if end is None:
             self.loop.call_later(self.delay_s, self.write_piece, number + 1)
@@ -129,7 +130,7 @@ def streamed(word: str) -> bytes:
     pieces = [({"role": "assistant", "content": ""}, None), ({"content": word}, None), ({}, "stop")]
     chunks = [CHUNK | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in pieces]
     chunks.append(CHUNK | {"choices": [], "usage": USAGE})
-    events = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
+    events = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks) + DONE
     return STREAM_HEAD + b"%x\r\n%s\r\n0\r\n\r\n" % (len(events), events)
 
 
