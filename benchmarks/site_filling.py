@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from seatrial.cli.settings import read_settings
-from seatrial.cli.wiring_site import open_library, open_site_database
+from seatrial.cli.wiring_database import open_library, open_site_database
 from seatrial.site.db.opening import Database, reading, writing
 from seatrial.site.db.tables import tallies
 from seatrial.site.library import Library
@@ -68,8 +68,8 @@ def fill(num_comparisons: int, num_votes: int) -> Filled:
         part.rename(path)
     database = open_site_database(f"sqlite:///{path}")
     library = open_library(read_settings(), database)
-    published = [listing.slug for listing in library.listings() if listing.run_id is not None][::-1]
-    others = [slug for slug in library.all_slugs() if slug not in set(published)]
+    published = [listing.slug for listing in library.published()][::-1]
+    others = [listing.slug for listing in library.listings() if listing.run_id is None]
     candidates = [card.id for card in document.candidates]
     num_cast = _num_cast(database, [model_subject(each).key for each in candidates])
     database.close()

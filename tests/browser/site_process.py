@@ -12,13 +12,17 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import msgspec
 from site_samples import make_library, replaced, run_document, sample
@@ -126,6 +130,34 @@ def serving_files(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{found[1]}"
         finally:
             server.terminate()
+
+
+@contextmanager
+def arriving_slowly(url: str) -> Iterator[str]:
+    """The site at `url` behind a slow line: each page comes in a dozen pieces. Its address there."""
+
+    class SlowLine(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with urlopen(url + self.path) as answer:
+                content, kind = answer.read(), answer.headers["content-type"]
+            self.send_response(200)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            is_page = kind.startswith("text/html")
+            size = -(-len(content) // (12 if is_page else 1))
+            for start in range(0, len(content), size):
+                self.wfile.write(content[start : start + size])
+                self.wfile.flush()
+                time.sleep(0.05 * is_page)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowLine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def hostile_document() -> Document:

@@ -15,6 +15,7 @@ from site_process import (
     MEASURED,
     TWO_ITEMS,
     SiteProcess,
+    arriving_slowly,
     hostile_document,
     serving_files,
     week_before,
@@ -85,6 +86,18 @@ def _check_soundness(page: Any, *, without_axe: str | None = None) -> None:
 def _violations(page: Any) -> list[str]:
     found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {node['html'][:150]} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", CATALOG, MEASURED, "/models", "/models/gpt-5-mini", "/categories/text", "/search?q=smol", "/methodology"],
+)
+def test_nothing_moves_while_a_page_arrives_slowly(browser: Any, site: SiteProcess, path: str) -> None:
+    with arriving_slowly(site.url) as address:
+        for viewport in (DESKTOP, PHONE):
+            with reading(browser, address, viewport=viewport) as page:
+                page.goto(address + path)
+                assert page.evaluate(SHIFTS) == 0
 
 
 @pytest.mark.parametrize("place", ["#volume", "#items", "#repeat", "#vote"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import pytest
@@ -35,22 +39,36 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return kept | {"SEATRIAL_HOME": str(tmp_path / "home"), "COLUMNS": "160"}
 
 
+@pytest.fixture(scope="session")
+def warm_process() -> Iterator[socket.socket]:
+    """See `warm_process.py`."""
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, str(Path(__file__).with_name("warm_process.py")), str(theirs.fileno())]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:
+        theirs.close()
+        ours.settimeout(100)
+        yield ours
+        ours.close()
+        process.wait(10)
+
+
 @pytest.fixture
-def seatrial(tmp_path: Path, environment: dict[str, str]) -> Seatrial:
+def seatrial(tmp_path: Path, environment: dict[str, str], warm_process: socket.socket) -> Seatrial:
     """Run `seatrial WORD…` in `tmp_path` to its end; `env` adds variables, `stdin` is fed."""
 
     def run(*words: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> Ran:
-        done = subprocess.run(
-            [*COMMAND, *map(str, words)],
-            cwd=tmp_path,
-            env=environment | (env or {}),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        order = {"words": [*map(str, words)], "folder": str(tmp_path), "environment": environment | (env or {})}
+        with TemporaryFile("w+") as fed, TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            fed.write(stdin)
+            fed.flush()
+            fed.seek(0)
+            socket.send_fds(warm_process, [json.dumps(order).encode()], [file.fileno() for file in (fed, out, err)])
+            (code,) = struct.unpack("i", warm_process.recv(4))
+            out.seek(0)
+            err.seek(0)
+            ran = Ran(code, out.read(), err.read())
+        assert "Traceback" not in ran.err, ran.err
+        return ran
 
     return run
 

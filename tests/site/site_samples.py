@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from seatrial.catalog.loading import load_catalog
+from seatrial.catalog.loading import Catalog, load_catalog
 from seatrial.site.db.opening import Database
 from seatrial.site.library import JudgeTerms, Library
 from seatrial.site.votes.opinion import NO_VOTES, ChoiceTally, Opinion, opinion_of
@@ -28,9 +28,9 @@ __all__ = ["TERMS", "MadeUpOpinions", "make_library", "page_tree", "replaced", "
 TERMS = JudgeTerms(margin=0.03, purpose="commercial", machine_usd_per_hour=0.10)
 
 
-def make_library(database: Database, clock: Callable[[], datetime]) -> Library:
-    """The built-in catalog over a test's database."""
-    return Library(load_catalog(), database, clock=clock, judge_terms=TERMS)
+def make_library(database: Database, clock: Callable[[], datetime], catalog: Catalog | None = None) -> Library:
+    """A catalog, the built-in one unless told, over a test's database."""
+    return Library(catalog or load_catalog(), database, clock=clock, judge_terms=TERMS)
 
 
 class MadeUpOpinions:

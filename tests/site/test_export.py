@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from site_samples import MadeUpOpinions, make_library, run_document
 
+from seatrial.catalog.loading import Catalog, load_catalog
 from seatrial.errors import StorageError, UsageError
 from seatrial.site.db.opening import open_database
 from seatrial.site.digest.feed import Feed
@@ -20,8 +22,23 @@ from seatrial.site.views.reading import Reading
 
 @pytest.fixture
 def reading(new_url: Callable[..., str], clock: Any) -> Iterator[Reading]:
-    database = open_database(new_url("sqlite"))
-    library = make_library(database, clock)
+    with opened(new_url("sqlite"), clock) as reading:
+        yield reading
+
+
+@pytest.fixture
+def small(new_url: Callable[..., str], clock: Any) -> Iterator[Reading]:
+    """A catalog of the models that featured comparisons are of."""
+    entries = load_catalog().entries
+    few = Catalog({name: entries[name] for name in ("gpt-5-mini", "smollm2-135m", "smollm3-3b", "smolvlm2-2.2b")})
+    with opened(new_url("sqlite"), clock, few) as reading:
+        yield reading
+
+
+@contextmanager
+def opened(url: str, clock: Any, catalog: Catalog | None = None) -> Iterator[Reading]:
+    database = open_database(url)
+    library = make_library(database, clock, catalog)
     renderer = Renderer("https://example.org/models", is_static=True)
     yield Reading(library, renderer, database, Feed(library, clock, base_url=renderer.site.base_url).atom)
     database.close()
@@ -49,9 +66,9 @@ def test_every_page_is_a_file_with_its_twin_and_every_link_leads_somewhere(readi
     assert 'src="/' not in page
 
 
-def test_links_are_followed_by_an_independent_reader(reading: Reading, tmp_path: Path) -> None:
+def test_links_are_followed_by_an_independent_reader(small: Reading, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    build_static(reading, MadeUpOpinions(), out)
+    build_static(small, MadeUpOpinions(), out)
     num = 0
     for page in out.rglob("index.html"):
         for link in read_links("", page.read_text()).links:
@@ -64,30 +81,28 @@ def test_links_are_followed_by_an_independent_reader(reading: Reading, tmp_path:
     assert num > 100
 
 
-def test_building_anew_takes_away_what_is_gone(reading: Reading, tmp_path: Path) -> None:
+def test_building_anew_takes_away_what_is_gone(small: Reading, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    slug = reading.library.publish(run_document()).slug
-    build_static(reading, MadeUpOpinions(), out)
-    reading.library.remove(slug)
-    build_static(reading, MadeUpOpinions(), out)
+    slug = small.library.publish(run_document()).slug
+    build_static(small, MadeUpOpinions(), out)
+    small.library.remove(slug)
+    build_static(small, MadeUpOpinions(), out)
     assert not (out / f"compare/{slug}").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
 
 
-def test_a_folder_with_other_files_is_left_alone(reading: Reading, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(small: Reading, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="other files"):
-        build_static(reading, MadeUpOpinions(), tmp_path)
+        build_static(small, MadeUpOpinions(), tmp_path)
     with pytest.raises(UsageError):
-        build_static(reading, MadeUpOpinions(), tmp_path / "thesis.txt")
+        build_static(small, MadeUpOpinions(), tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_full_disk_leaves_the_earlier_build(
-    reading: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_earlier_build(small: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    build_static(reading, MadeUpOpinions(), out)
+    build_static(small, MadeUpOpinions(), out)
     before = (out / "index.html").read_bytes()
     num_written = 0
     write_bytes = Path.write_bytes
@@ -101,20 +116,20 @@ def test_a_full_disk_leaves_the_earlier_build(
 
     monkeypatch.setattr(Path, "write_bytes", fails)
     with pytest.raises(StorageError, match="No space left"):
-        build_static(reading, MadeUpOpinions(), out)
+        build_static(small, MadeUpOpinions(), out)
     assert (out / "index.html").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
 
 
-def test_a_broken_link_stops_the_build(reading: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    html = reading.renderer.html
+def test_a_broken_link_stops_the_build(small: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    html = small.renderer.html
     monkeypatch.setattr(
-        type(reading.renderer),
+        type(small.renderer),
         "html",
         lambda self, page: html(page).replace(b"</main>", b'<a href="gone/">x</a></main>'),
     )
     with pytest.raises(BrokenLinks, match=r"gone/index\.html, which is not there"):
-        build_static(reading, MadeUpOpinions(), tmp_path / "out")
+        build_static(small, MadeUpOpinions(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

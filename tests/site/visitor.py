@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import re
@@ -100,6 +101,12 @@ class SiteUnderTest:
         self.clock.advance(seconds=seconds)
 
 
+@functools.cache
+def _renderer(base_url: str) -> Renderer:
+    """One for all tests: it compiles its templates once."""
+    return Renderer(base_url)
+
+
 def open_site_under_test(
     database: Database,
     clock: Callable[[], Any],
@@ -113,7 +120,7 @@ def open_site_under_test(
     """A site on a migrated database. Its booth is to be closed."""
     key, seconds, mailbox = secret(database), Seconds(), Mailbox()
     tokens, library = Tokens(key, clock=clock), make_library(database, clock)
-    renderer = Renderer(base_url or "http://127.0.0.1:8000")
+    renderer = _renderer(base_url or "http://127.0.0.1:8000")
     carrier: Carrier = mailbox
     post = Post(carrier, sender=Sender("Seatrial", "digest@seatrial.example"), base_url=BASE_URL, clock=clock)
     pages = Buckets(per_hour=1.0, burst=num_pages, clock=seconds)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seatrial.cli.options import SiteDatabase
+
 if TYPE_CHECKING:
     from seatrial.cli.settings import Settings
     from seatrial.site.db.opening import Database
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from seatrial.site.digest.subscriptions import Subscriptions
     from seatrial.site.digest.week import Week
     from seatrial.site.digest.writing import Issue
-    from seatrial.site.library import Library
 
 app = typer.Typer(
     help="The site's weekly digest.",
@@ -30,10 +31,6 @@ app = typer.Typer(
 WeekOption = Annotated[
     str | None,
     typer.Option("--week", metavar="WEEK", show_default=False, help="As in 2026-W47 (default: the last that is over)."),
-]
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option("--database", metavar="URL", show_default=False, help="The site's (default: SEATRIAL_SITE_DATABASE)."),
 ]
 
 
@@ -48,10 +45,11 @@ class Resolve(enum.StrEnum):
 def preview(
     week: WeekOption = None,
     html: Annotated[bool, typer.Option("--html", help="Print the HTML instead of the text.")] = False,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Print a week's issue: the stored one, or what it would say by now. Nothing is stored or sent."""
     from seatrial.cli.wiring import now
+    from seatrial.cli.wiring_database import open_library
     from seatrial.cli.wiring_mail import LOCAL_URL
     from seatrial.site.digest.writing import find_issue
     from seatrial.site.digest.writing import preview as write_preview
@@ -59,7 +57,7 @@ def preview(
     wanted = _week(week)
     with _opened(database) as (settings, opened):
         issue = find_issue(opened, wanted) or write_preview(
-            _library(settings, opened), wanted, base_url=settings.site_url or LOCAL_URL, at=now()
+            open_library(settings, opened), wanted, base_url=settings.site_url or LOCAL_URL, at=now()
         )
     if issue is None:
         typer.echo(f"Nothing changed in {wanted}: there will be no issue.")
@@ -87,20 +85,21 @@ def send(
             help="Take messages that nobody knows about as `sent`, or send them `again`.",
         ),
     ] = None,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Write a week's issue, once, and send it to each subscriber, once. The same command goes on where it stopped.
 
     Mail goes through SEATRIAL_SMTP_URL, or into a folder where that is not set.
     """
     from seatrial.cli.wiring import now
+    from seatrial.cli.wiring_database import open_library
     from seatrial.cli.wiring_mail import mail_base_url
     from seatrial.site.digest.writing import write_issue
 
     wanted = _week(week)
     with _opened(database) as (settings, opened):
         base_url = mail_base_url(settings, outbox)
-        issue = write_issue(opened, _library(settings, opened), wanted, clock=now, base_url=base_url)
+        issue = write_issue(opened, open_library(settings, opened), wanted, clock=now, base_url=base_url)
         if issue is None:
             typer.echo(f"Nothing changed in {wanted}: there is no issue to send.")
             return
@@ -109,7 +108,7 @@ def send(
 
 
 @app.command("status")
-def status(week: WeekOption = None, database: DatabaseOption = None) -> None:
+def status(week: WeekOption = None, database: SiteDatabase = None) -> None:
     """Say how many subscribers there are, and how far a week's issue has come."""
     from seatrial.site.digest.progress import progress_of
     from seatrial.site.digest.writing import find_issue
@@ -131,7 +130,7 @@ def status(week: WeekOption = None, database: DatabaseOption = None) -> None:
 def bounce(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where mail came back from.")],
     soft: Annotated[bool, typer.Option("--soft", help="It may work another day; the third in a row ends it.")] = False,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Note that mail to an address came back. It is written to no more."""
     with _opened(database) as (settings, opened):
@@ -149,25 +148,11 @@ def _week(text: str | None) -> Week:
 @contextlib.contextmanager
 def _opened(url: str | None) -> Iterator[tuple[Settings, Database]]:
     from seatrial.cli.settings import read_settings
-    from seatrial.site.db.migrating import require_current
-    from seatrial.site.db.opening import open_database
+    from seatrial.cli.wiring_database import opened_database
 
     settings = read_settings()
-    database = open_database(url or settings.site_database)
-    try:
-        require_current(database)
+    with opened_database(url or settings.site_database) as database:
         yield settings, database
-    finally:
-        database.close()
-
-
-def _library(settings: Settings, database: Database) -> Library:
-    from seatrial.cli.options import DEFAULT_MACHINE_USD_PER_HOUR, DEFAULT_MARGIN
-    from seatrial.cli.wiring import now, open_catalog
-    from seatrial.site.library import JudgeTerms, Library
-
-    terms = JudgeTerms(DEFAULT_MARGIN, "commercial", DEFAULT_MACHINE_USD_PER_HOUR)
-    return Library(open_catalog(settings), database, clock=now, judge_terms=terms)
 
 
 def _subscriptions(settings: Settings, database: Database) -> Subscriptions:

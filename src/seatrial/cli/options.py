@@ -66,3 +66,12 @@ RetryFailures = Annotated[
     bool, typer.Option("--retry-failures", help="On resuming, ask items again whose provider failed.")
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", show_default=False, help="A folder that a run wrote.")]
+SiteDatabase = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        show_default=False,
+        help="The site's: `sqlite:///PATH` or `postgresql://…` (default: SEATRIAL_SITE_DATABASE).",
+    ),
+]

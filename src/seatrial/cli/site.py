@@ -7,21 +7,13 @@ from typing import Annotated
 
 import typer
 
+from seatrial.cli.options import SiteDatabase
+
 app = typer.Typer(
     help="Publish comparisons: serve them with votes, or build them as files.",
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        metavar="URL",
-        show_default=False,
-        help="`sqlite:///PATH` or `postgresql://…` (default: SEATRIAL_SITE_DATABASE).",
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -29,7 +21,7 @@ def site(
     context: typer.Context,
     host: Annotated[str, typer.Option("--host", help="Where to listen; 0.0.0.0 for every address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 for any that is free.")] = 8000,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
     drain_seconds: Annotated[
         float, typer.Option("--drain-seconds", min=0.0, help="How long running requests may take after SIGTERM.")
     ] = 30.0,
@@ -58,11 +50,11 @@ def add(
     run_dirs: Annotated[
         list[Path], typer.Argument(metavar="RUN_DIR…", show_default=False, help="Folders that runs wrote.")
     ],
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Publish runs. Each takes the place of what stood on the page of the same candidates; its history keeps that."""
     from seatrial.cli.settings import read_settings
-    from seatrial.cli.wiring_site import opened_library
+    from seatrial.cli.wiring_database import opened_library
     from seatrial.verdict.report import read_document
 
     documents = [read_document(folder) for folder in run_dirs]
@@ -75,29 +67,29 @@ def add(
 def remove(
     context: typer.Context,
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="As in the page's address: gpt-5-mini-vs-smollm3-3b.")],
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Take every run of a page away. Models of the catalog keep a page from published evidence; votes stay."""
     from seatrial.cli.settings import read_settings
-    from seatrial.cli.wiring_site import opened_library
+    from seatrial.cli.wiring_database import opened_library
     from seatrial.errors import UnknownName
 
     with opened_library(read_settings(), _url(context, database)) as library:
         num_removed = library.remove(slug)
         if not num_removed:
-            known = [listing.slug for listing in library.listings() if listing.run_id is not None]
+            known = [listing.slug for listing in library.published()]
             raise UnknownName("published comparison", slug, known, "`seatrial site list` shows them.")
     typer.echo(f"{num_removed:,} runs of {slug} are removed.")
 
 
 @app.command("list")
-def list_published(context: typer.Context, database: DatabaseOption = None) -> None:
+def list_published(context: typer.Context, database: SiteDatabase = None) -> None:
     """List published comparisons, the newest first."""
     from seatrial.cli.settings import read_settings
-    from seatrial.cli.wiring_site import opened_library
+    from seatrial.cli.wiring_database import opened_library
 
     with opened_library(read_settings(), _url(context, database)) as library:
-        published = [listing for listing in library.listings() if listing.added_at is not None]
+        published = library.published()
     if not published:
         typer.echo("No run is published. `seatrial site add RUN_DIR` publishes one.")
     for listing in published:
@@ -112,13 +104,14 @@ def build(
         str | None,
         typer.Option("--url", show_default=False, help="Where the files will be found (default: SEATRIAL_SITE_URL)."),
     ] = None,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Write every page as a file, for any file server. Votes, search and the digest need the running site."""
     import time
 
     from seatrial.cli.settings import read_settings
-    from seatrial.cli.wiring_site import open_site_database, open_static
+    from seatrial.cli.wiring_database import open_site_database
+    from seatrial.cli.wiring_site import open_static
     from seatrial.site.export import build_static
     from seatrial.site.votes.tally import TallyOpinions
 
@@ -144,7 +137,7 @@ def build(
 def backup(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Where the copy goes.")],
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Copy the database to a file, safely while the site runs."""
     from seatrial.site.db.backup import backup as write_backup
@@ -162,7 +155,7 @@ def backup(
 def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="What `backup` wrote.")],
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Fill a new database from a backup."""
     from seatrial.site.db.backup import restore as read_backup
@@ -177,7 +170,7 @@ def restore(
 
 
 @app.command("upgrade")
-def upgrade(context: typer.Context, database: DatabaseOption = None) -> None:
+def upgrade(context: typer.Context, database: SiteDatabase = None) -> None:
     """Bring the database to the shape that this version needs. Servers may run meanwhile; take a backup first."""
     from seatrial.site.db.migrating import current, head
     from seatrial.site.db.migrating import upgrade as run_steps
@@ -194,11 +187,11 @@ def upgrade(context: typer.Context, database: DatabaseOption = None) -> None:
 
 
 @app.command("voters")
-def voters(context: typer.Context, database: DatabaseOption = None) -> None:
+def voters(context: typer.Context, database: SiteDatabase = None) -> None:
     """Say how many people vote, and how many of them confirmed an address."""
     from sqlalchemy import func, select
 
-    from seatrial.cli.wiring_site import open_site_database
+    from seatrial.cli.wiring_database import open_site_database
     from seatrial.site.db import tables
     from seatrial.site.db.opening import reading
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from seatrial.cli.options import SiteDatabase
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,10 +22,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option("--database", metavar="URL", show_default=False, help="The site's (default: SEATRIAL_SITE_DATABASE)."),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _MOST_SHOWN = 50
 
@@ -38,7 +35,7 @@ def verify(
         ),
     ] = None,
     as_json: JsonOption = False,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Check that the log's chain is unbroken, and that votes and tallies are what the log says.
 
@@ -70,7 +67,7 @@ def show(
         str | None, typer.Argument(metavar="[SUBJECT]", show_default=False, help="`model:smollm3-3b`, `pair:A:B`, …")
     ] = None,
     as_json: JsonOption = False,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Show what is voted on most; or, of one subject, the shares and whose leaving would move them most."""
     with _opened(database) as opened:
@@ -86,7 +83,7 @@ def ranks(
         str | None, typer.Argument(metavar="[RUN_ID]", show_default=False, help="A published run (default: all).")
     ] = None,
     as_json: JsonOption = False,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Rank candidates by the blind votes on their answers, with intervals."""
     from seatrial.site.votes.ranking import ranks_of_run
@@ -119,7 +116,7 @@ def anomalies(
         float, typer.Option("--level", min=1e-12, max=0.5, help="Report what chance alone shows less often than this.")
     ] = 0.001,
     as_json: JsonOption = False,
-    database: DatabaseOption = None,
+    database: SiteDatabase = None,
 ) -> None:
     """Find networks, times and voters that look unlike the rest. A finding is a reason to look, no proof."""
     from seatrial.site.votes.anomaly import find_anomalies
@@ -190,18 +187,11 @@ def _shares(opinion: Opinion) -> str:
     return ", ".join(f"{choice} {share.value:.0%} ({share.low:.0%}–{share.high:.0%})" for choice, share in shares)
 
 
-@contextlib.contextmanager
-def _opened(url: str | None) -> Iterator[Database]:
+def _opened(url: str | None) -> AbstractContextManager[Database]:
     from seatrial.cli.settings import read_settings
-    from seatrial.site.db.migrating import require_current
-    from seatrial.site.db.opening import open_database
+    from seatrial.cli.wiring_database import opened_database
 
-    database = open_database(url or read_settings().site_database)
-    try:
-        require_current(database)
-        yield database
-    finally:
-        database.close()
+    return opened_database(url or read_settings().site_database)
 
 
 def _table(*headings: str) -> Table:

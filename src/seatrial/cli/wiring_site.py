@@ -1,28 +1,26 @@
-"""The site put together: settings and a database go in; a library, a static build or a running site comes out."""
+"""The site put together: settings and a database go in; a static build or a running site comes out."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from seatrial.cli.options import DEFAULT_MACHINE_USD_PER_HOUR, DEFAULT_MARGIN
-from seatrial.cli.wiring import now, open_catalog
+from seatrial.cli.wiring import now
+from seatrial.cli.wiring_database import open_library, open_site_database
 from seatrial.cli.wiring_mail import open_post
 from seatrial.server.readiness import Readiness
 from seatrial.server.serving import Address, Lifetime, run
 from seatrial.site.app import SiteParts, build_site
 from seatrial.site.cache import PageCache
-from seatrial.site.db.migrating import current, require_current, upgrade
-from seatrial.site.db.opening import Database, open_database
+from seatrial.site.db.opening import Database
 from seatrial.site.db.site_settings import secret
 from seatrial.site.digest.feed import Feed
 from seatrial.site.digest.subscriptions import Subscriptions
-from seatrial.site.library import JudgeTerms, Library
+from seatrial.site.library import Library
 from seatrial.site.pages.lines import model_path
 from seatrial.site.rendering import Renderer
 from seatrial.site.security.cookies import VoterCookie
@@ -126,35 +124,6 @@ class SiteProcess:
 
     def end_all(self) -> None:
         """Nothing here runs for long: what does after a drain waits for a database that is gone."""
-
-
-def open_site_database(url: str) -> Database:
-    """A new one gets its tables; one of another version is refused. Raises what opening a database raises."""
-    database = open_database(url)
-    try:
-        if current(database) is None:
-            upgrade(database)
-        require_current(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def open_library(settings: Settings, database: Database) -> Library:
-    """Published runs over the catalog, which is judged under the terms that `seatrial compare` has by itself."""
-    terms = JudgeTerms(DEFAULT_MARGIN, "commercial", DEFAULT_MACHINE_USD_PER_HOUR)
-    return Library(open_catalog(settings), database, clock=now, judge_terms=terms)
-
-
-@contextlib.contextmanager
-def opened_library(settings: Settings, url: str) -> Iterator[Library]:
-    """The same for a command: opened, and closed at the end."""
-    database = open_site_database(url)
-    try:
-        yield open_library(settings, database)
-    finally:
-        database.close()
 
 
 def open_static(settings: Settings, database: Database, base_url: str) -> Reading:

@@ -20,11 +20,12 @@ from seatrial.catalog.loading import Catalog
 from seatrial.errors import InputError, UsageError
 from seatrial.site import slugs
 from seatrial.site.bounded import Bounded
+from seatrial.site.db.instants import aware, naive
 from seatrial.site.db.opening import Database, reading, writing
 from seatrial.site.db.site_settings import bump_revision
 from seatrial.site.db.site_settings import revision as stored_revision
 from seatrial.site.db.tables import runs
-from seatrial.site.listings import Change, Listing, listing_of, stored_changes, stored_listings
+from seatrial.site.listings import KEY_COLUMNS, Change, Listing, RowKey, listing_of, stored_changes, stored_listings
 from seatrial.trial.candidates import parse_candidates
 from seatrial.trial.record import Run, RunManifest
 from seatrial.verdict.document import DOCUMENT_SCHEMA, Document
@@ -74,8 +75,9 @@ class Library:
     ) -> None:
         self.catalog = catalog
         self._database, self._clock, self._terms = database, clock, judge_terms
-        self._documents: Bounded[tuple[int, str], Comparison] = Bounded(_NUM_DOCUMENTS)
+        self._documents: Bounded[RowKey, Comparison] = Bounded(_NUM_DOCUMENTS)
         self._judged: Bounded[tuple[tuple[str, ...], date], Comparison] = Bounded(_NUM_JUDGED)
+        self._stored: dict[RowKey, Listing] = {}
         self._lists: Bounded[tuple[str, int], list[Listing]] = Bounded(4)
         self._parts = {slugs.part_of(model): model for model in reversed(list(catalog.entries))}
 
@@ -125,14 +127,14 @@ class Library:
 
         The catalog's are each model with the competitors that its entry names; any other pair has a page all the same.
         """
-        published = self._lists.get(("published", self.revision()), self._read_listings)
+        published = self.published()
         taken = {listing.slug for listing in published}
         featured = self._lists.get(("featured", self.today().toordinal()), self._featured)
         return published + [listing for listing in featured if listing.slug not in taken]
 
-    def all_slugs(self) -> list[str]:
-        """The slugs of `listings()`, in alphabetical order."""
-        return sorted(listing.slug for listing in self.listings())
+    def published(self) -> list[Listing]:
+        """Every published comparison, newest first."""
+        return self._lists.get(("published", self.revision()), self._read_listings)
 
     def changes(
         self,
@@ -144,7 +146,9 @@ class Library:
     ) -> list[Change]:
         """What published runs changed, newest first: of one slug, or of all; from `since` until before `until`."""
         with reading(self._database) as connection:
-            return stored_changes(connection, slug=slug, since=_naive(since), until=_naive(until), limit=limit)
+            return stored_changes(
+                connection, slug=slug, since=since and naive(since), until=until and naive(until), limit=limit
+            )
 
     def publish(self, document: Document) -> Comparison:
         """Put a run's verdict on its page. The same document once more changes nothing.
@@ -161,7 +165,7 @@ class Library:
                     runs.insert().values(
                         slug=slug,
                         run_id=run_id,
-                        added_at=_naive(self._clock()),
+                        added_at=naive(self._clock()),
                         decision=document.verdict.decision,
                         candidate=document.verdict.candidate,
                         sentence=_plain(document.verdict.text),
@@ -195,29 +199,27 @@ class Library:
         ids = [self._parts[part] for part in parts if part in self._parts]
         return ids if len(set(ids)) == len(parts) and 2 <= len(ids) <= MOST_MODELS else None
 
-    def _row(self, slug: str) -> tuple[int, str] | None:
-        """Number and run of the newest row of a slug."""
-        newest = sql.select(runs.c.id, runs.c.run_id).where(runs.c.slug == slug).order_by(runs.c.id.desc()).limit(1)
+    def _row(self, slug: str) -> RowKey | None:
+        """The newest row of a slug."""
+        newest = sql.select(*KEY_COLUMNS).where(runs.c.slug == slug).order_by(runs.c.id.desc()).limit(1)
         with reading(self._database) as connection:
             row = connection.execute(newest).first()
-        return None if row is None else (row.id, row.run_id)
+        return None if row is None else RowKey(*row)
 
     def _published(self, slug: str) -> Comparison | None:
         row = self._row(slug)
-        if row is None:
-            return None
-        number, run_id = row
-        return self._documents.get((number, run_id), lambda: self._read(number))
+        return None if row is None else self._documents.get(row, lambda: self._read(row.id))
 
     def _read(self, number: int) -> Comparison:
         with reading(self._database) as connection:
             row = connection.execute(sql.select(runs).where(runs.c.id == number)).one()
         document = msgspec.json.decode(zlib.decompress(row.document), type=Document)
-        return Comparison(row.slug, document, row.added_at.replace(tzinfo=UTC), row.run_id)
+        return Comparison(row.slug, document, aware(row.added_at), row.run_id)
 
     def _read_listings(self) -> list[Listing]:
         with reading(self._database) as connection:
-            return stored_listings(connection)
+            self._stored = stored_listings(connection, self._stored)
+        return list(self._stored.values())
 
     def _featured(self) -> list[Listing]:
         pairs = {
@@ -288,7 +290,3 @@ def _place_of(connection: sql.Connection, document: Document, packed: bytes) -> 
 def _plain(text: str) -> str:
     """Without what PostgreSQL cannot keep in a text."""
     return text.replace("\x00", "")
-
-
-def _naive(at: datetime | None) -> datetime | None:
-    return None if at is None else at.astimezone(UTC).replace(tzinfo=None)

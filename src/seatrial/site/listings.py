@@ -6,15 +6,32 @@ Rows of `runs` or whole documents come in. A brief is read from a stored documen
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sql
 
+from seatrial.site.db.instants import aware
 from seatrial.site.db.tables import runs
 from seatrial.verdict.document import Document
 from seatrial.verdict.report.names import listed
+
+_AT_ONCE = 500
+"""Rows that one statement asks for; databases bound how many values it may carry."""
+
+
+class RowKey(NamedTuple):
+    """Which published run, for good: a row's number may come again once it was removed, and so may a run's id."""
+
+    id: int
+    run_id: str
+    added_at: datetime
+
+
+KEY_COLUMNS = (runs.c.id, runs.c.run_id, runs.c.added_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +123,16 @@ def listing_of(slug: str, document: Document) -> Listing:
     )
 
 
-def stored_listings(connection: sql.Connection) -> list[Listing]:
-    """The newest published run of every slug, newest first."""
+def stored_listings(connection: sql.Connection, known: Mapping[RowKey, Listing]) -> dict[RowKey, Listing]:
+    """The newest published run of every slug, newest first; those that are `known` are not read again."""
     newest = sql.select(sql.func.max(runs.c.id)).group_by(runs.c.slug)
-    rows = connection.execute(sql.select(runs).where(runs.c.id.in_(newest)).order_by(runs.c.id.desc()))
-    return [_stored(row) for row in rows]
+    rows = connection.execute(sql.select(*KEY_COLUMNS).where(runs.c.id.in_(newest)))
+    keys = sorted((RowKey(*row) for row in rows), reverse=True)
+    unknown, found = [key.id for key in keys if key not in known], dict[RowKey, Listing]()
+    for start in range(0, len(unknown), _AT_ONCE):
+        some = sql.select(runs).where(runs.c.id.in_(unknown[start : start + _AT_ONCE]))
+        found |= {RowKey(row.id, row.run_id, row.added_at): _stored(row) for row in connection.execute(some)}
+    return {key: known[key] if key in known else found[key] for key in keys}
 
 
 def stored_changes(
@@ -172,7 +194,7 @@ def _stored(row: sql.Row[tuple[object, ...]]) -> Listing:
         decision=row.decision,
         candidate=row.candidate,
         sentence=row.sentence,
-        added_at=row.added_at.replace(tzinfo=UTC),
+        added_at=aware(row.added_at),
         run_id=row.run_id,
     )
 
@@ -188,7 +210,7 @@ def _standing(columns: tuple[object, ...]) -> Standing:
     assert isinstance(at, datetime)
     return Standing(
         run_id=str(run_id),
-        at=at.replace(tzinfo=UTC),
+        at=aware(at),
         decision=str(decision),
         candidate=None if candidate is None else str(candidate),
         sentence=str(sentence),

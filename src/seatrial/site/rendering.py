@@ -90,10 +90,6 @@ class Renderer:
         """The path of a static file: that of `site.css` is `/static/site.0123456789.css`."""
         return STATIC + _assets()[name].name
 
-    def read_asset(self, path: str) -> Asset | None:
-        """The file at a path that `asset` gave, with or without `/static/`; None where there is none."""
-        return _assets_by_name().get(path.removeprefix(STATIC))
-
     def assets(self) -> list[Asset]:
         """Every static file."""
         return list(_assets().values())
@@ -180,11 +176,6 @@ def _with_addresses(value: Any, renderer: Renderer, key: str = "") -> Any:
 @cache
 def _assets() -> dict[str, Asset]:
     return {name: _asset(name, parts) for name, parts in _MADE_OF.items()}
-
-
-@cache
-def _assets_by_name() -> dict[str, Asset]:
-    return {asset.name: asset for asset in _assets().values()}
 
 
 def _asset(name: str, parts: tuple[Path, ...]) -> Asset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from typing import Any
@@ -20,9 +21,15 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}\
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
+@functools.cache
+def _renderer(is_static: bool) -> Renderer:
+    """One for all tests: it compiles its templates once."""
+    return Renderer("https://example.org", is_static=is_static)
+
+
 def shown(page: Page, *, is_static: bool = False) -> Element:
     """The page's tree. Fails where a rule is broken."""
-    renderer = Renderer("https://example.org", is_static=is_static)
+    renderer = _renderer(is_static)
     html = renderer.html(page).decode()
     tree = parse(html.replace("<!doctype html>", "", 1))
     _keeps_csp(tree)

@@ -16,7 +16,7 @@ def test_it_has_every_model_category_and_comparison(library: Any) -> None:
     paths = [entry.path for entry in sitemap_entries(library)]
     assert len(paths) == len(set(paths))
     assert {"/", "/models", "/methodology", "/categories/text", "/models/gpt-5-mini"} <= set(paths)
-    assert {f"/compare/{slug}" for slug in library.all_slugs()} <= set(paths)
+    assert {f"/compare/{listing.slug}" for listing in library.listings()} <= set(paths)
     assert not any(path.startswith(("/votes", "/search", "/blind", "/voter")) for path in paths)
 
 

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from seatrial.site.db.instants import naive
 from seatrial.site.votes.cast import check_voter
-from seatrial.site.votes.voters import Voter, email_hash, naive, new_voter
+from seatrial.site.votes.voters import Voter, email_hash, new_voter
 
 AT = datetime(2026, 11, 16, 9, 0)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 
 import sqlalchemy as sql
 
+from seatrial.site.db.instants import naive
 from seatrial.site.db.opening import Database, reading
 from seatrial.site.db.tables import sends, subscribers
 from seatrial.site.digest.subscriptions import is_active
@@ -58,6 +58,5 @@ def is_waiting(issue: Issue) -> sql.ColumnElement[bool]:
 
     It goes to those who were subscribers when it was written, so that sending it again sends nothing.
     """
-    written_at = issue.written_at.astimezone(UTC).replace(tzinfo=None)
     has_row = sql.exists().where(sends.c.week == str(issue.week), sends.c.subscriber == subscribers.c.id)
-    return sql.and_(is_active(), subscribers.c.confirmed_at <= written_at, ~has_row)
+    return sql.and_(is_active(), subscribers.c.confirmed_at <= naive(issue.written_at), ~has_row)

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sql
 
 from seatrial.errors import StorageError
+from seatrial.site.db.inserting import insert_if_absent
+from seatrial.site.db.instants import naive
 from seatrial.site.db.opening import Database, reading, writing
 from seatrial.site.db.tables import sends, subscribers
-from seatrial.site.digest.inserting import insert_if_absent
 from seatrial.site.digest.letters import Letters
 from seatrial.site.digest.progress import Progress, is_waiting, progress_of
 from seatrial.site.digest.subscriptions import is_active, record_bounce
@@ -182,7 +183,7 @@ class Sending:
         return Outcome(num_sent, progress_of(self._database, issue), stopped)
 
     def _now(self) -> datetime:
-        return self._clock().astimezone(UTC).replace(tzinfo=None)
+        return naive(self._clock())
 
 
 class _CarrierDiskFull(Exception):

@@ -12,15 +12,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import sqlalchemy as sql
 
 from seatrial.errors import UsageError
+from seatrial.site.db.inserting import insert_if_absent
+from seatrial.site.db.instants import naive
 from seatrial.site.db.opening import Database, reading, writing
 from seatrial.site.db.tables import subscribers
-from seatrial.site.digest.inserting import insert_if_absent
 from seatrial.site.mail.address import Address, masked, read_address
 
 CONFIRM, UNSUBSCRIBE = "digest-confirm", "digest-unsubscribe"
@@ -164,8 +165,7 @@ class Subscriptions:
         return _find(connection, int(self._tokens.read(UNSUBSCRIBE, token, UNSUBSCRIBE_FOR_S)))
 
     def _now(self) -> datetime:
-        """As the database has instants: UTC without a zone."""
-        return self._clock().astimezone(UTC).replace(tzinfo=None)
+        return naive(self._clock())
 
 
 def unsubscribe_token(tokens: Tokens, subscriber: int) -> str:

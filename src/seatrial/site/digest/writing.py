@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sql
 
 from seatrial.errors import UsageError
+from seatrial.site.db.inserting import insert_if_absent
+from seatrial.site.db.instants import aware, naive
 from seatrial.site.db.opening import Database, reading, writing
 from seatrial.site.db.site_settings import bump_revision
 from seatrial.site.db.tables import issues
 from seatrial.site.digest import wording
 from seatrial.site.digest.changes import Change, VerdictChange, changes_between
-from seatrial.site.digest.inserting import insert_if_absent
 from seatrial.site.digest.week import Week, read_week, week_of
 from seatrial.site.library import Library
 from seatrial.site.mail.rendering import render
@@ -85,7 +86,7 @@ def write_issue(
             connection,
             issues,
             week=str(week),
-            written_at=now.astimezone(UTC).replace(tzinfo=None),
+            written_at=naive(now),
             subject=issue.subject,
             html=issue.html,
             text=issue.text,
@@ -143,4 +144,4 @@ def _subject(told: list[Change], week: Week) -> str:
 
 
 def _issue(row: sql.Row[tuple[object, ...]]) -> Issue:
-    return Issue(read_week(row.week), row.written_at.replace(tzinfo=UTC), row.subject, row.html, row.text)
+    return Issue(read_week(row.week), aware(row.written_at), row.subject, row.html, row.text)

@@ -13,11 +13,11 @@ from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from seatrial.site.db.inserting import insert_into
 from seatrial.site.db.tables import tallies, vote_log, voters, votes
 from seatrial.site.votes.cast import Cast, Confirm, Confirmed, Receipt
 from seatrial.site.votes.chain import Head, entry_hash, lock_head, move_head
 from seatrial.site.votes.subject import WITHDRAWN
-from seatrial.site.votes.upserts import insert_into
 from seatrial.site.votes.voters import (
     CONFIRMED_WEIGHT,
     NEW_FOR,

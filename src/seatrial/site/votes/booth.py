@@ -16,6 +16,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from seatrial.site.db.instants import naive
 from seatrial.site.db.opening import Database, reading
 from seatrial.site.db.site_settings import secret
 from seatrial.site.db.tables import votes
@@ -25,7 +26,7 @@ from seatrial.site.votes.proof_of_work import ProofOfWork
 from seatrial.site.votes.subject import WITHDRAWN, Subject
 from seatrial.site.votes.tally import TallyOpinions
 from seatrial.site.votes.throttle import USUAL_LIMITS, Alarm, Limits, Mode, Throttle
-from seatrial.site.votes.voters import VoterStanding, email_hash, find_voters, naive
+from seatrial.site.votes.voters import VoterStanding, email_hash, find_voters
 from seatrial.site.votes.writer import MOST_WAITING, PATIENCE_S, Writer
 
 __all__ = ["Booth", "Cast", "Confirmed", "Limits", "Receipt", "VoterStanding"]

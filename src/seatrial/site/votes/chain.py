@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, Subquery, and_, func, or_, select, update
 
 from seatrial.errors import InputError, UsageError
+from seatrial.site.db.inserting import insert_into
 from seatrial.site.db.opening import Database, reading
 from seatrial.site.db.tables import settings, tallies, vote_log, votes
 from seatrial.site.votes.subject import WITHDRAWN
-from seatrial.site.votes.upserts import insert_into
 
 HEAD = "vote_log_head"
 """The setting that holds the head; whoever writes to the log holds the lock on its row."""

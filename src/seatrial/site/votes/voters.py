@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -65,11 +65,6 @@ def email_hash(secret: bytes, address: str) -> str:
     return hmac.new(
         secret, b"voter's address\n" + spelling.encode("utf-8", "surrogatepass"), hashlib.sha256
     ).hexdigest()
-
-
-def naive(at: datetime) -> datetime:
-    """An instant as the database stores it: UTC without a zone."""
-    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def find_voters(connection: Connection, ids: Iterable[str]) -> dict[str, Voter]:

@@ -20,9 +20,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from seatrial.errors import SeatrialError, StorageError, TooManyRequests
+from seatrial.site.db.instants import naive
 from seatrial.site.db.opening import Database, writing
 from seatrial.site.votes.batch import MOST_AGED, Age, Aged, Done, Timed, Wanted, carry_out
-from seatrial.site.votes.voters import naive
 
 AT_ONCE = 1_000
 MOST_WAITING = 20_000

@@ -62,22 +62,22 @@ class Footnotes:
 
     def prose(self, spans: Sequence[Span]) -> Markup:
         """Spans as running text with footnotes; what stands on the same evidence in one sentence shares its mark."""
-        pieces: list[Markup] = []
+        pieces: list[str] = []
         for place, span in enumerate(spans):
             pieces.append(self.text(span.text))
             if span.evidence and span.evidence != _next_in_sentence(spans[place:]):
                 pieces.append(self.marks(span.evidence))
-        return Markup("").join(pieces)
+        return Markup("".join(pieces))
 
     def text(self, text: str) -> Markup:
         """Escaped text. Between backticks, a candidate's id reads as its name, a workload is set off, all else is code.
 
         Dates and model names are kept from breaking at their hyphens.
         """
-        pieces = _CODE.split(text)
-        return Markup("").join(
-            self._code(piece) if place % 2 else _unbroken(piece) for place, piece in enumerate(pieces)
-        )
+        if "`" not in text:
+            return _unbroken(text)
+        pieces = enumerate(_CODE.split(text))
+        return Markup("".join(self._code(piece) if place % 2 else _unbroken(piece) for place, piece in pieces))
 
     def _code(self, text: str) -> Markup:
         if text in self._names:
@@ -88,7 +88,12 @@ class Footnotes:
 
 
 def _unbroken(text: str) -> Markup:
-    return Markup(_HYPHENATED.sub(r'<span class="word-whole">\1</span>', str(escape(text))))
+    escaped = escape(text)
+    return Markup(_HYPHENATED.sub(_held_together, escaped)) if "-" in text else escaped
+
+
+def _held_together(found: re.Match[str]) -> str:
+    return f'<span class="word-whole">{found[1]}</span>'
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
