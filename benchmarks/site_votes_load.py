@@ -36,7 +36,7 @@ from seatrial.site.votes.voters import new_voter
 NUM_NETWORKS = 1_000
 SITE = str(Path(__file__).with_name("site_votes.py"))
 Tally = Counter[tuple[str, str]]
-Caster = Callable[[int], Awaitable[int]]
+Caster = Callable[[int, Cast], Awaitable[int]]
 
 
 class Load(NamedTuple):
@@ -69,8 +69,8 @@ def through_booth(args: argparse.Namespace, url: str) -> Load:
         booth = Booth(database, now, limits=UNLIMITED)
         booth.start()
 
-        async def cast(number: int) -> int:
-            receipt = await booth.cast(a_cast(number))
+        async def cast(_number: int, said: Cast) -> int:
+            receipt = await booth.cast(said)
             return 200 if receipt.changed else 409
 
         load = await cast_all(args.votes, args.at_once, lambda _: contextlib.nullcontext(cast))
@@ -84,17 +84,19 @@ def through_booth(args: argparse.Namespace, url: str) -> Load:
 
 
 async def cast_all(num: int, at_once: int, opened: Callable[[int], contextlib.AbstractContextManager[Caster]]) -> Load:
-    """Votes 0 to `num`, `at_once` of them under way at any time, each by the next one who is free."""
-    numbers, latencies_s, cast, refused = iter(range(num)), [], Tally(), Counter[int]()
+    """Votes 0 to `num`, `at_once` of them under way at any time, each by the next one who is free.
+
+    What each says is made up beforehand: it is no part of what is timed.
+    """
+    numbered, latencies_s, cast, refused = enumerate([a_cast(each) for each in range(num)]), [], Tally(), Counter[int]()
 
     async def keep_casting(worker: int) -> None:
         with opened(worker) as vote:
-            for number in numbers:
+            for number, said in numbered:
                 begin_s = time.perf_counter()
-                status = await vote(number)
+                status = await vote(number, said)
                 latencies_s.append(time.perf_counter() - begin_s)
                 if status == 200:
-                    said = a_cast(number)
                     cast[said.subject.key, said.choice] += 1
                 else:
                     refused[status] += 1
@@ -123,8 +125,7 @@ async def over_http(args: argparse.Namespace, url: str) -> Load:
     def opened(worker: int) -> contextlib.AbstractContextManager[Caster]:
         reader, writer = streams[worker]
 
-        async def vote(number: int) -> int:
-            said = a_cast(number)
+        async def vote(number: int, said: Cast) -> int:
             body = f"subject={quote(said.subject.key, safe='')}&choice={quote(said.choice, safe='')}&back=%2F".encode()
             head = (
                 f"POST /votes HTTP/1.1\r\nHost: {place.netloc}\r\nSec-Fetch-Site: same-origin\r\n"

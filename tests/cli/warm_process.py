@@ -1,6 +1,5 @@
 """A process that has imported what commands import, and forks for each: none spends a second on imports.
 
-
     python warm_process.py SOCKET_FD
 
 In: a JSON object (`words`, `folder`, `environment`) with three files (standard input, output and error). Out: the

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seatrial.server.http1 import MAX_HEAD_BYTES, Listener, Message, Receive, Send
+from seatrial.server.asgi import Message, Receive, Send
+from seatrial.server.http1 import MAX_HEAD_BYTES, Listener
 
 LARGE = 5_000_000
 

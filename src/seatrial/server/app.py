@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 
 from seatrial.server.access import Access
 from seatrial.server.access_log import AccessLog
-from seatrial.server.exchange import Bounds, Exchange, Scope, Send, Shared, shutting_down
+from seatrial.server.asgi import Receive, Scope, Send
+from seatrial.server.exchange import Bounds, Exchange, Shared, shutting_down
 from seatrial.server.http import Route
 from seatrial.server.limits import Allowances, Queue
 from seatrial.server.metrics import Metrics
 from seatrial.server.readiness import Readiness
 from seatrial.server.routing import RouteTable
-from seatrial.server.watch import Receive
 
 _UNBOUNDED = 1 << 30
 

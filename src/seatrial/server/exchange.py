@@ -13,28 +13,24 @@ import contextlib
 import logging
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
 from seatrial.errors import BadReply, SeatrialError
 from seatrial.server import errors, request_body
 from seatrial.server.access import Access
 from seatrial.server.access_log import AccessLog
+from seatrial.server.asgi import Receive, Scope, Send
 from seatrial.server.errors import Failure
 from seatrial.server.http import JSON, Call, Endpoint, Header, Reply, Streamed, Tally
 from seatrial.server.limits import Allowance, Allowances, Queue
 from seatrial.server.metrics import UNMATCHED, Metrics
 from seatrial.server.readiness import Readiness
 from seatrial.server.routing import Found, RouteTable
-from seatrial.server.watch import Receive, Watch
+from seatrial.server.watch import Watch
 
 _log = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 OPENAI_VERSION = b"2020-10-01"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

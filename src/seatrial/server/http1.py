@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, cast
@@ -19,11 +19,8 @@ from urllib.parse import unquote
 
 import httptools
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from seatrial.server.asgi import ASGIApp, Message
+
 Refuse = Callable[[int, str], bytes]
 """The body, as JSON, of a reply to what is no request."""
 
@@ -45,7 +42,7 @@ _DISCONNECTED: Message = {"type": "http.disconnect"}
 class Listener:
     """The connections of one application. `idle_s` is how long one may take to say what it wants."""
 
-    def __init__(self, app: Application, refuse: Refuse, *, idle_s: float = 75.0) -> None:
+    def __init__(self, app: ASGIApp, refuse: Refuse, *, idle_s: float = 75.0) -> None:
         self.app, self.refuse = app, refuse
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
@@ -359,7 +356,7 @@ class _Exchange:
         self._expects_continue = (b"expect", b"100-continue") in scope["headers"]
         self.task: asyncio.Task[None] | None = None
 
-    async def run(self, app: Application) -> None:
+    async def run(self, app: ASGIApp) -> None:
         """Let the application answer."""
         try:
             await app(self._scope, self.receive, self.send)

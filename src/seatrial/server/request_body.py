@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 
+from seatrial.server.asgi import Receive
 from seatrial.server.errors import Failure
-from seatrial.server.watch import Receive, client_left
+from seatrial.server.watch import client_left
 
 _DISCARD_S = 5.0
 

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple, Protocol
 
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.server import errors
+from seatrial.server.asgi import Receive, Scope, Send
 from seatrial.server.errors import Failure
-from seatrial.server.http1 import Listener, Receive, Scope, Send
+from seatrial.server.http1 import Listener
 from seatrial.server.readiness import Readiness
 
 _log = logging.getLogger(__name__)

@@ -7,12 +7,11 @@ are over before anybody looks: the first look costs one timer, and only then a t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
+from seatrial.server.asgi import Receive
 from seatrial.server.errors import Failure
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _FIRST_LOOK_S = 0.01
 _KEY_LOOK_S = 0.5

@@ -95,7 +95,7 @@ class _Build:
             self._add(f"static/{asset.name}", asset.body)
 
     def _add_page(self, path: str) -> Iterator[str]:
-        """Write the page at `path` with its twin and picture. The files that it links to."""
+        """Write the page at `path` with its twin and pictures. The files that it links to."""
         page = self._reading.page(path, self._opinions)
         if page is None:
             return iter(())
@@ -105,6 +105,7 @@ class _Build:
         self._add(page.frame.twin.lstrip("/"), renderer.twin(page))
         if page.frame.picture is not None:
             self.add_files([page.frame.picture])
+        self.add_files(page.frame.files)
         links = read_links(place, html.decode())
         self.pages.append(links)
         return (file for link in links.links if (file := _target(link, place)) is not None)

@@ -28,7 +28,7 @@ from seatrial.site.db.tables import runs
 from seatrial.site.listings import KEY_COLUMNS, Change, Listing, RowKey, listing_of, stored_changes, stored_listings
 from seatrial.trial.candidates import parse_candidates
 from seatrial.trial.record import Run, RunManifest
-from seatrial.verdict.document import DOCUMENT_SCHEMA, Document
+from seatrial.verdict.document import DOCUMENT_SCHEMA, MOST_PICTURES, Document
 from seatrial.verdict.dossier_facts import Purpose
 from seatrial.verdict.judge import judge
 
@@ -85,11 +85,15 @@ class Library:
         """The comparison at this slug: the newest run published there, else the catalog's; None for another order."""
         if not slugs.is_slug(slug):
             return None
-        published = self._published(slug)
+        published = self.run_at(slug)
         if published is not None:
             return published
         ids = self._ids(slug)
         return self.of_models(ids) if ids and slug == slugs.slug_of(ids) else None
+
+    def run_at(self, slug: str) -> Comparison | None:
+        """The newest run published at this slug; None where there is none."""
+        return self._published(slug) if slugs.is_slug(slug) else None
 
     def canonical(self, slug: str) -> str | None:
         """The slug under which these candidates stand, whatever their order in `slug`; None where nothing does."""
@@ -265,6 +269,12 @@ def _check(document: Document) -> None:
                 f"A candidate's id is not 1 to {LONGEST_CANDIDATE} printable characters: `{card.id[:80]}`.",
                 field="candidates",
             )
+    num_pictures = sum(each.data is not None for item in document.item_differences for each in item.pictures)
+    if num_pictures > MOST_PICTURES:
+        raise InputError(
+            f"It carries {num_pictures} pictures; at most {MOST_PICTURES} are shown. `seatrial verdict` writes fewer.",
+            field="item_differences",
+        )
     known = {card.id for card in document.candidates}
     if document.verdict.candidate is not None and document.verdict.candidate not in known:
         raise InputError(

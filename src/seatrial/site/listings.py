@@ -151,10 +151,9 @@ def stored_changes(
         .label(f"before_{column.name}")
         for column in shown
     ]
-    history = sql.select(runs.c.id, runs.c.slug, *shown, *before).subquery()
+    standings = sql.select(runs.c.id, runs.c.slug, *shown, *before)
+    history = (standings if slug is None else standings.where(runs.c.slug == slug)).subquery()
     wanted = sql.select(history).order_by(history.c.id.desc()).limit(limit)
-    if slug is not None:
-        wanted = wanted.where(history.c.slug == slug)
     if since is not None:
         wanted = wanted.where(history.c.added_at >= since)
     if until is not None:

@@ -160,7 +160,7 @@ def _relative(path: str, here: str) -> str:
 
 
 def _is_file(path: str) -> bool:
-    return path.startswith(STATIC) or path.endswith((".json", ".atom", ".xml", ".png", ".txt", ".html"))
+    return path.startswith(STATIC) or path.endswith((".json", ".atom", ".xml", ".png", ".webp", ".txt", ".html"))
 
 
 def _with_addresses(value: Any, renderer: Renderer, key: str = "") -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.site.library import Comparison
+from seatrial.site.pages.comparison import pictures_path
 from seatrial.site.pages.frame import Frame
 from seatrial.site.votes.blind import Pair, Reveal
 from seatrial.site.votes.opinion import MIN_VOTERS
@@ -17,6 +18,7 @@ from seatrial.stats.estimate import Estimate, NotEnough
 from seatrial.verdict.document import AnswerShown, Document
 from seatrial.verdict.report.figures import interval, percent
 from seatrial.verdict.report.names import listed, name_candidates
+from seatrial.verdict.report.pictures import PictureView, view_pictures
 from seatrial.verdict.report.plots.plot import workload_title
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the reader judges. `token` goes through the form."""
+    """What the reader judges, and the pictures that it is about. `token` goes through the form."""
 
     workload: str
     task: str
@@ -33,6 +35,7 @@ class Question:
     left: str
     right: str
     token: str
+    pictures: list[PictureView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class BlindPage:
-    """`question` None: the reader has judged everything there is. `num_done` of `num_pairs` are judged."""
+    """`question` None: the reader has judged everything there is. `num_done` of `num_pairs` are judged.
+
+    Items' pictures are under the path `pictures`.
+    """
 
     TEMPLATE: ClassVar[str] = "blind.html.jinja"
 
@@ -76,6 +82,7 @@ class BlindPage:
     num_candidates: int
     comparison_path: str
     question: Question | None
+    pictures: str
     num_done: int
     num_pairs: int
     ranks: Ranks | None
@@ -91,6 +98,7 @@ class BlindPage:
             else {
                 "workload": asked.workload,
                 "input": asked.input,
+                "pictures": [self.pictures + each.file for each in asked.pictures if each.file],
                 "left": asked.left,
                 "right": asked.right,
                 "token": asked.token,
@@ -100,15 +108,17 @@ class BlindPage:
 
 @dataclass(frozen=True, slots=True)
 class RevealPage:
-    """What was hidden, with what the item expects."""
+    """What was hidden, with what the item expects. Items' pictures are under the path `pictures`."""
 
     TEMPLATE: ClassVar[str] = "blind_reveal.html.jinja"
 
     frame: Frame
     title: str
     comparison_path: str
+    pictures: str
     workload: str
     input: str
+    shown: list[PictureView]
     expected: str
     left: Shown
     right: Shown
@@ -144,6 +154,7 @@ def blind_page(
         title=_title(comparison.document),
         num_candidates=len(comparison.document.candidates),
         comparison_path=comparison.path,
+        pictures=pictures_path(comparison),
         question=None if pair is None else _question(comparison.document, pair, token),
         num_done=num_done,
         num_pairs=num_pairs,
@@ -160,8 +171,10 @@ def reveal_page(
         frame=_frame(comparison, "What was hidden"),
         title=_title(document),
         comparison_path=comparison.path,
+        pictures=pictures_path(comparison),
         workload=workload_title(pair.workload, document.workloads),
         input=pair.input,
+        shown=view_pictures(pair.pictures, pair.input),
         expected=_expected(reveal.expected),
         left=_shown(reveal.left, document, reveal.preferred),
         right=_shown(reveal.right, document, reveal.preferred),
@@ -208,7 +221,15 @@ def _title(document: Document) -> str:
 def _question(document: Document, pair: Pair, token: str) -> Question:
     left, right = pair.texts
     task = next((each.description for each in document.workloads if each.name == pair.workload), "")
-    return Question(workload_title(pair.workload, document.workloads), task, pair.input, left, right, token)
+    return Question(
+        workload=workload_title(pair.workload, document.workloads),
+        task=task,
+        input=pair.input,
+        left=left,
+        right=right,
+        token=token,
+        pictures=view_pictures(pair.pictures, pair.input),
+    )
 
 
 def _shown(answer: AnswerShown, document: Document, preferred: str | None) -> Shown:

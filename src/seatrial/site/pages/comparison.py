@@ -23,7 +23,11 @@ from seatrial.verdict.report.headline import BADGES
 from seatrial.verdict.report.names import name_candidates, shortened
 from seatrial.verdict.report.page import Page as ReportPage
 from seatrial.verdict.report.page import build_page
+from seatrial.verdict.report.pictures import picture_files
 from seatrial.verdict.report.templating import Around
+
+PICTURES = "/item-pictures/"
+"""Under this path each comparison has a folder with the pictures of its items."""
 
 _DESCRIPTION_CHARS = 300
 
@@ -84,6 +88,7 @@ def comparison_page(comparison: Comparison, opinions: Opinions, library: Library
         description=description,
         path=comparison.path,
         picture=f"/pictures/{comparison.slug}.png",
+        files=tuple(pictures_path(comparison) + name for name in picture_files(document)),
         json_ld=comparison_ld(comparison, report.title, description),
     )
     models = [card.model for card in document.candidates if card.model is not None]
@@ -97,6 +102,7 @@ def comparison_page(comparison: Comparison, opinions: Opinions, library: Library
             linked_models=frozenset(model for model in models if library.catalog.find(model) is not None),
             blind=blind_path(comparison),
             twin=frame.twin,
+            pictures=pictures_path(comparison),
         ),
         community=view_community(document, names, opinions),
         min_voters=MIN_VOTERS,
@@ -105,6 +111,11 @@ def comparison_page(comparison: Comparison, opinions: Opinions, library: Library
         community_data=community_data(document, opinions),
         history_data=[_past_data(change.now) for change in changes],
     )
+
+
+def pictures_path(comparison: Comparison) -> str:
+    """Where the pictures of its items are; a file name goes after it."""
+    return f"{PICTURES}{comparison.slug}/"
 
 
 def blind_path(comparison: Comparison) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`path` is the page's canonical path (`/models/gpt-5-mini`); `picture` the path of its Open Graph picture.
+    """`path` is the page's canonical path (`/models/gpt-5-mini`); `picture` the path of its Open Graph picture, `files`
+    those of other pictures that it shows.
 
     `json_ld` is the page as schema.org has it. `is_indexed` False keeps it out of search engines and the sitemap.
     """
@@ -17,6 +18,7 @@ class Frame:
     description: str
     path: str
     picture: str | None = None
+    files: tuple[str, ...] = ()
     json_ld: dict[str, Any] | None = None
     is_indexed: bool = True
 

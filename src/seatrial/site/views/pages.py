@@ -1,7 +1,8 @@
 """Pages that are the same for every reader, out of the cache; search, picking a pair, static files, health.
 
 In: a request for a path. Out: its bytes, a redirect to where the thing stands, or 404. A page that nobody asked for
-lately costs a rendering, so a network may ask for a limited number of such pages.
+lately costs a rendering, so a network may ask for a limited number of such pages; pictures of items, many to a page,
+cost none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from seatrial.errors import StorageError, TooManyRequests, UsageError
 from seatrial.site.cache import Made, Moved, Stored, store
+from seatrial.site.pages.comparison import PICTURES
 from seatrial.site.pages.pairs import pick_page
 from seatrial.site.pages.search import search_page
 from seatrial.site.rendering import Asset
@@ -116,7 +118,7 @@ class _Pages:
         return Response("ok\n", 200, {"cache-control": "no-store"})
 
     async def _find(self, request: Request, path: str) -> Stored | Moved | None:
-        if not self._parts.cache.holds(path):
+        if not (path.startswith(PICTURES) or self._parts.cache.holds(path)):
             self._take(request)
         return await self._parts.cache.get(path)
 

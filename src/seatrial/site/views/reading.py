@@ -20,7 +20,7 @@ from seatrial.site.digest.week import read_week
 from seatrial.site.digest.writing import find_issue, latest_issues
 from seatrial.site.library import Library
 from seatrial.site.pages.category import category_page, models_page
-from seatrial.site.pages.comparison import comparison_page
+from seatrial.site.pages.comparison import PICTURES, comparison_page
 from seatrial.site.pages.digest import digest_page, issue_page
 from seatrial.site.pages.frame import Page
 from seatrial.site.pages.home import home_page
@@ -31,6 +31,7 @@ from seatrial.site.pages.sitemap import SitemapEntry, sitemap_entries, sitemap_x
 from seatrial.site.pictures import comparison_picture
 from seatrial.site.rendering import Renderer
 from seatrial.site.votes.opinion import Opinions
+from seatrial.verdict.report.pictures import picture_files
 
 HTML, JSON = "text/html; charset=utf-8", "application/json"
 _LONGEST_PATH = 400
@@ -123,7 +124,16 @@ class Reading:
             comparison = self.library.find(path.removeprefix("/pictures/").removesuffix(".png"))
             if comparison is not None:
                 return Made(comparison_picture(comparison), "image/png", is_text=False, max_age_s=_PICTURE_S)
+        if path.startswith(PICTURES):
+            return self._item_picture(path)
         return None
+
+    def _item_picture(self, path: str) -> Made | None:
+        """A picture of an item that a published run shows."""
+        slug, _, name = path.removeprefix(PICTURES).partition("/")
+        comparison = self.library.run_at(slug)
+        data = None if comparison is None else picture_files(comparison.document).get(name)
+        return None if data is None else Made(data, "image/webp", is_text=False, max_age_s=_PICTURE_S)
 
     def _moved(self, path: str) -> Moved | None:
         """Another order of the same candidates, or other capitals."""

@@ -19,10 +19,9 @@ import msgspec
 from seatrial.errors import UsageError
 from seatrial.site.votes.cast import LONGEST_CHOICE, LONGEST_SUBJECT
 from seatrial.site.votes.subject import TIE, Subject, blind_subject
-from seatrial.verdict.document import AnswerShown, Document, ItemDifference
+from seatrial.verdict.document import AnswerShown, Document, ItemDifference, PictureShown
 
 Side: TypeAlias = Literal["left", "right", "tie"]
-SIDES: tuple[Side, ...] = ("left", "right", "tie")
 _PURPOSE, _GOOD_FOR_S = "blind", 24 * 3600.0
 
 
@@ -48,6 +47,7 @@ class Pair:
     input: str
     left: AnswerShown
     right: AnswerShown
+    pictures: tuple[PictureShown, ...] = ()
 
     @property
     def texts(self) -> tuple[str, str]:
@@ -141,7 +141,8 @@ def _seen_by(found: _Found, reader: str, secret: bytes) -> Pair:
     one, other = found.answers
     if _keyed(secret, "side", reader, found.subject.key)[0] & 1:
         one, other = other, one
-    return Pair(reader, found.subject, found.difference.workload, found.difference.input, one, other)
+    asked = found.difference
+    return Pair(reader, found.subject, asked.workload, asked.input, one, other, tuple(asked.pictures))
 
 
 def _keyed(secret: bytes, use: str, reader: str, key: str) -> bytes:

@@ -6,6 +6,7 @@ list that stands at the end of the page. An id that the document cites but does 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class Footnotes:
         return Markup("<code>{}</code>").format(_unbroken(text))
 
 
+@functools.lru_cache(maxsize=4_096)
 def _unbroken(text: str) -> Markup:
     escaped = escape(text)
     return Markup(_HYPHENATED.sub(_held_together, escaped)) if "-" in text else escaped
