@@ -61,6 +61,8 @@ def test_every_page_is_a_file_with_its_twin_and_every_link_leads_somewhere(readi
     assert built.num_pages == len(list(out.rglob("index.html")))
     assert built.num_files == len([path for path in out.rglob("*") if path.is_file() and path.name != MARK])
     page = (out / f"compare/{slug}/index.html").read_text()
+    assert f'<link rel="canonical" href="https://example.org/models/compare/{slug}/">' in page
+    assert f"<loc>https://example.org/models/compare/{slug}/</loc>" in (out / "sitemap.xml").read_text()
     assert "<form" not in page
     assert 'href="/' not in page
     assert 'src="/' not in page

@@ -95,8 +95,9 @@ class Renderer:
         return list(_assets().values())
 
     def absolute(self, path: str) -> str:
-        """The whole address of a path on this site."""
-        return self.site.base_url + path
+        """The whole address of a path on this site; a file server has a page as a folder, with a slash at its end."""
+        is_folder = self.site.is_static and not _is_file(path) and not path.endswith("/")
+        return f"{self.site.base_url}{path}{'/' if is_folder else ''}"
 
     def link(self, path: str, here: str) -> str:
         """How the page at `here` refers to `path`: as it stands, or relative in a static export."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sql
 
 from seatrial.catalog.entry import Fact, Price, Retirement
@@ -64,9 +65,16 @@ def add_run(
                 decision=decision,
                 candidate=candidate,
                 sentence=sentence or f"{decision} {candidate}",
-                document=zlib.compress(b"{}"),
+                document=zlib.compress(msgspec.json.encode(_brief(slug))),
             )
         )
+
+
+def _brief(slug: str) -> dict[str, Any]:
+    """As much of a document as lists read."""
+    named = {"gpt-5-mini": "GPT-5 mini", "smollm3-3b": "SmolLM3-3B", "smollm2-135m-f32": "SmolLM2-135M (f32)"}
+    cards = [{"id": part, "model": None, "name": named.get(part, part), "category": ""} for part in slug.split("-vs-")]
+    return {"candidates": cards, "workloads": []}
 
 
 def sends_of(database: Database) -> dict[int, tuple[str, str]]:

@@ -32,7 +32,7 @@ def test_a_first_run_is_new_and_another_verdict_is_a_flip(library: Any, add_run:
     add_run(PAIR, MONDAY + timedelta(days=7), "skip", None, "Too late for this week")
     changes = changes_between(library, WEEK.begins_at, WEEK.ends_at)
     assert told(changes) == [
-        ("new", "smollm2-135m-f32 or SmolLM3-3B?", "Ship smollm3-3b."),
+        ("new", "SmolLM2-135M (f32) or SmolLM3-3B?", "Ship smollm3-3b."),
         (
             "flipped",
             "GPT-5 mini or SmolLM3-3B? Now: ship gpt-5-mini",

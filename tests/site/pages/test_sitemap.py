@@ -30,7 +30,7 @@ def test_a_published_run_has_its_day_and_makes_the_first_page_new(own_library: A
 
 def test_the_xml_has_whole_addresses(own_library: Any) -> None:
     own_library.publish(run_document("run-1", candidates=("smollm2-135m", "baseline:nearest")))
-    root = ET.fromstring(sitemap_xml(sitemap_entries(own_library), "https://example.org"))
+    root = ET.fromstring(sitemap_xml(sitemap_entries(own_library), "https://example.org".__add__))
     places = [url.findtext(f"{NAMESPACE}loc") for url in root]
     assert places[0] == "https://example.org/"
     assert all(str(place).startswith("https://example.org/") for place in places)
@@ -38,5 +38,5 @@ def test_the_xml_has_whole_addresses(own_library: Any) -> None:
 
 
 def test_an_odd_path_cannot_break_the_xml() -> None:
-    root = ET.fromstring(sitemap_xml([SitemapEntry("/compare/a&b<c>]]>")], "https://example.org"))
+    root = ET.fromstring(sitemap_xml([SitemapEntry("/compare/a&b<c>]]>")], "https://example.org".__add__))
     assert root[0].findtext(f"{NAMESPACE}loc") == "https://example.org/compare/a&b<c>]]>"

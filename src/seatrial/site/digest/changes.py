@@ -14,10 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from seatrial.catalog.entry import Entry, Price
 from seatrial.catalog.loading import Catalog
-from seatrial.site import slugs
 from seatrial.site.library import Library
 from seatrial.site.listings import Standing
-from seatrial.verdict.report.names import listed
 
 NOTICE_DAYS = (90, 30, 7, 0)
 """How many days before a retirement it is told."""
@@ -91,18 +89,12 @@ def catalog_changes(catalog: Catalog, since: datetime, until: datetime) -> list[
 def _verdict_changes(
     library: Library, since: datetime | None, until: datetime, limit: int | None = None
 ) -> Iterator[VerdictChange]:
-    models = {slugs.part_of(model): model for model in library.catalog.entries}
-    for change in library.changes(since=since, until=until, limit=limit):
+    changes = library.changes(since=since, until=until, limit=limit)
+    titles = {listing.slug: listing.title for listing in library.published()}
+    for change in changes:
         if change.is_new or change.is_flip:
-            title = _title(change.slug, models, library.catalog)
+            title = titles.get(change.slug, change.slug)  # the slug where it was removed this very moment
             yield VerdictChange(change.slug, title, change.now.at, change.before, change.now)
-
-
-def _title(slug: str, models: dict[str, str], catalog: Catalog) -> str:
-    """Models of the catalog by their names, other candidates as the slug has them."""
-    return listed(
-        [catalog.get(models[part]).name if part in models else part for part in slug.split(slugs.JOINT)], "or"
-    )
 
 
 def _prices(entry: Entry) -> Iterator[PriceChange]:

@@ -6,7 +6,7 @@ searches and addresses that answer with a redirect are not in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from xml.sax.saxutils import escape
@@ -42,10 +42,10 @@ def sitemap_entries(library: Library) -> list[SitemapEntry]:
     return entries[:MOST_ENTRIES]
 
 
-def sitemap_xml(entries: Iterable[SitemapEntry], base_url: str) -> bytes:
-    """The sitemap of a site at `base_url`, which has no slash at its end."""
+def sitemap_xml(entries: Iterable[SitemapEntry], absolute: Callable[[str], str]) -> bytes:
+    """The sitemap; `absolute` makes a path the whole address of a page."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">']
     for entry in entries:
         changed = f"<lastmod>{entry.changed_on.isoformat()}</lastmod>" if entry.changed_on else ""
-        lines.append(f"<url><loc>{escape(base_url + entry.path)}</loc>{changed}</url>")
+        lines.append(f"<url><loc>{escape(absolute(entry.path))}</loc>{changed}</url>")
     return "\n".join([*lines, "</urlset>", ""]).encode()

@@ -116,7 +116,7 @@ class Reading:
         if path == "/feed.atom":
             return Made(self.feed(), "application/atom+xml; charset=utf-8", max_age_s=_FEED_S)
         if path == "/sitemap.xml":
-            xml = sitemap_xml(self._sitemap(), self.renderer.site.base_url)
+            xml = sitemap_xml(self._sitemap(), self.renderer.absolute)
             return Made(xml, "application/xml; charset=utf-8", max_age_s=_FEED_S)
         if path == "/robots.txt":
             return Made(self._robots(), "text/plain; charset=utf-8", max_age_s=_FEED_S)
