@@ -44,3 +44,14 @@ def tiny() -> Callable[..., Any]:
     from tiny_models import tiny_model
 
     return tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_vision() -> Callable[..., Any]:
+    """Makes tiny random checkpoints that see, see `tiny_vision_model`."""
+    folder = str(Path(__file__).parent / "tiny")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    from tiny_vision import tiny_vision_model
+
+    return tiny_vision_model

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.engine.memory import (
+    MemoryNeed,
     check_weights_fit,
     context_bytes,
     kv_block_bytes,
@@ -183,3 +184,33 @@ def test_the_whole_need_is_said() -> None:
             context=32_768,
             model="smollm2-135m",
         )
+
+
+def test_a_model_that_sees_needs_its_eyes_and_room_for_what_they_see() -> None:
+    config = smollm2()
+    kinds = stored(config, "Q4_1")
+
+    def plan(dtype: str, free: int = 2 * GB) -> MemoryNeed:
+        return plan_memory(
+            config,
+            kinds,
+            dtype=dtype,
+            cache="bf16",
+            free_bytes=free,
+            max_sequences=1,
+            context=8192,
+            model="eyes",
+            num_eye_weights=93_000_000,
+        )
+
+    need = plan("auto")
+    assert need.eyes_bytes == 186_000_000
+    assert plan("int4").eyes_bytes == plan("int8").eyes_bytes == 93_000_000 * 34 // 32
+    assert need.picture_bytes == 8192 * config.hidden_size * 4
+    assert need.total_bytes == need.weights_bytes + need.eyes_bytes + need.cache_bytes + need.picture_bytes
+    assert str(need) == (
+        "84.2 MB for weights, 186.0 MB for those that see, 18.9 MB for what was seen and 188.7 MB for a cache of "
+        "8,192 tokens, 477.8 MB in all"
+    )
+    with pytest.raises(NotRunnable, match=r"weights of `eyes` take 270\.2 MB as stored; 200\.0 MB are free"):
+        plan("auto", 200_000_000)

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seatrial.engine.picture_rows import FIRST_ROW
 from seatrial.engine.request import SamplingParams
 from seatrial.engine.sampler import Choice, Chooser, choose_each
 from seatrial.engine.speculation import Drafter, accept, best_length
@@ -225,3 +226,11 @@ def test_a_long_prompt_is_indexed_once() -> None:
         drafter.propose(tokens)
         tokens.append(rng.randrange(SIZE))
     assert time.process_time() - begun < 2
+
+
+def test_rows_of_a_picture_are_never_guessed() -> None:
+    """What followed these words was a picture, or words and then a picture: guesses end where it begins."""
+    rows = [FIRST_ROW + row for row in range(6)]
+    assert Drafter().propose([1, 2, 3, 4, *rows, 1, 2, 3, 4]) == []
+    guess = Drafter(draft_cost=0).propose([1, 2, 3, 4, 5, 6, *rows, 1, 2, 3, 4])
+    assert guess == [5, 6]

@@ -46,5 +46,5 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.mark.parametrize("width", [4, 16])
 def test_every_width_gives_the_same_bits(expected: list[str], tmp_path: Path, width: int) -> None:
-    assert len(expected) == 16 + 12 + 8
+    assert len(expected) == 16 + 24 + 8
     assert lines(tmp_path, width) == expected

@@ -12,6 +12,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import pytest
 from seatrial.engine import Model
 from seatrial.errors import CheckpointError, NotRunnable, StorageError, UsageError
 from seatrial.models import pull
+from seatrial.models.checkpoint import open_checkpoint
+from seatrial.models.mmproj import choose_files
 from seatrial.models.store import ModelStore, folder_name
 
 WEIGHTS = bytes(range(256)) * 5000
@@ -316,3 +319,58 @@ def test_a_full_disk(store: ModelStore, endpoint: str, monkeypatch: pytest.Monke
     with pytest.raises(StorageError, match="full"):
         pull_hub(store, endpoint)
     assert store.path("hf:owner/name") is None
+
+
+def test_a_model_that_sees_comes_with_its_processors(
+    store: ModelStore, tmp_path: Path, tiny_vision: Callable[..., Any], hub: Hub, endpoint: str
+) -> None:
+    hub.files = Hub(tiny_vision().write_folder(tmp_path / "seeing")).files
+    hub.files["onnx/model.onnx"] = b"not for us"
+    folder = pull_hub(store, endpoint)
+    assert {"preprocessor_config.json", "processor_config.json", "chat_template.jinja"} <= set(os.listdir(folder))
+    assert not (folder / "onnx").exists()
+    opened = open_checkpoint(folder, now=datetime.now)
+    assert opened.vision is not None
+
+
+def test_a_repository_of_gguf_files_gives_one_pair(
+    store: ModelStore, tmp_path: Path, tiny_vision: Callable[..., Any], hub: Hub, endpoint: str
+) -> None:
+    made, upstream = tiny_vision(), tmp_path / "ggufs"
+    for kind in ("F16", "Q8_0"):
+        made.write_ggufs(upstream, kind, text_kind=kind)
+    hub.files = Hub(upstream).files
+    folder = pull_hub(store, endpoint)
+    assert sorted(os.listdir(folder)) == ["mmproj-tiny-Q8_0.gguf", "tiny-Q8_0.gguf"]
+    assert open_checkpoint(folder, now=datetime.now).vision is not None
+    named = store.pull_hub(
+        "hf:owner/name/tiny-F16.gguf", repository="owner/name/tiny-F16.gguf", endpoint=endpoint, token=False
+    )
+    assert sorted(os.listdir(named)) == ["mmproj-tiny-Q8_0.gguf", "tiny-F16.gguf"]
+    assert store.resolve("hf:owner/name/tiny-F16.gguf") == named
+    with pytest.raises(CheckpointError, match=r"has no tiny-Q4_0\.gguf"):
+        store.pull_hub("other", repository="owner/name/tiny-Q4_0.gguf", endpoint=endpoint, token=False)
+    with pytest.raises(NotRunnable, match="Run `seatrial pull hf:owner/name/tiny-Q4_0"):
+        store.resolve("hf:owner/name/tiny-Q4_0.gguf")
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["a-Q8_0.gguf", "a-Q4_K_M.gguf", "a-f16.gguf"], ["a-Q4_K_M.gguf"]),
+        (["a-IQ2_XXS.gguf", "a-f16.gguf", "mmproj-f16.gguf"], ["a-f16.gguf", "mmproj-f16.gguf"]),
+        (["a.gguf", "mmproj-a-f32.gguf", "mmproj-a-Q8_0.gguf"], ["a.gguf", "mmproj-a-Q8_0.gguf"]),
+        (["a-f16-00001-of-00002.gguf", "a-f16-00002-of-00002.gguf", "a-Q8_0.gguf"], ["a-Q8_0.gguf"]),
+        (["sub/a-Q4_0.gguf", "a-Q8_0.gguf"], ["a-Q8_0.gguf"]),
+    ],
+)
+def test_which_files_of_a_repository_are_fetched(names: list[str], chosen: list[str]) -> None:
+    assert choose_files(names, wanted=None, repository="owner/name") == chosen
+
+
+def test_a_repository_of_several_models_wants_one_named() -> None:
+    names = ["a-Q8_0.gguf", "b-Q8_0.gguf", "mmproj-b-f16.gguf"]
+    with pytest.raises(CheckpointError, match=r"several models: a-Q8_0\.gguf, b-Q8_0\.gguf.*`hf:owner/name/a-Q8_0"):
+        choose_files(names, wanted=None, repository="owner/name")
+    assert choose_files(names, wanted="a-Q8_0.gguf", repository="owner/name") == ["a-Q8_0.gguf"]
+    assert choose_files(names, wanted="b-Q8_0.gguf", repository="owner/name") == names[1:]

@@ -143,7 +143,7 @@ async def test_stop_texts(provider: LocalProvider) -> None:
 @pytest.mark.parametrize(
     ("request_", "error", "reason"),
     [
-        (ChatRequest((Message("user", (ImagePart(b"", "image/png"),)),)), RequestRejected, "text only.*image"),
+        (ChatRequest((Message("user", (ImagePart(b"", "image/png"),)),)), RequestRejected, "text only.*picture"),
         (ask(sampling=Sampling(temperature=-1)), RequestRejected, "temperature"),
         (ask(max_tokens=0), RequestRejected, "max_tokens"),
         (ask("x" * 600), ContextTooLong, r"Prompt has 619 tokens; `random` takes 512"),

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from seatrial.chat import ChatRequest, ImagePart, Message, Sampling, TextPart, Tool, ToolCall, message
+from seatrial.chat import ChatRequest, ImagePart, Message, Sampling, TextPart, Tool, ToolCall, VideoPart, message
 from seatrial.errors import RequestRejected
 from seatrial.providers.openai_wire import HOSTED_REFUSES, Dialect, encode_request
 
@@ -231,3 +231,18 @@ def test_what_the_model_does_not_take_is_refused_by_name(request_: ChatRequest, 
 def test_strict_only_where_openai_takes_it(schema: dict[str, Any], strict: bool) -> None:
     named = body_of(ChatRequest((message("user", "hi"),), json_schema=schema))["response_format"]["json_schema"]
     assert (named["schema"], named["strict"]) == (schema, strict)
+
+
+def test_a_model_that_reads_text_alone_is_shown_no_picture() -> None:
+    blind = Dialect(refuses=frozenset({"image_url"}))
+    with pytest.raises(RequestRejected, match=r"`m` reads text only.*`smolvlm2-256m`") as refused:
+        body_of(ChatRequest((Message("user", (ImagePart(b"GIF", "image/gif"),)),)), blind)
+    assert refused.value.param == "messages"
+    assert body_of(ChatRequest((message("user", "Hi"),)), blind)["messages"]
+
+
+def test_a_video_is_refused_by_name_and_never_left_out(tmp_path: Path) -> None:
+    request = ChatRequest((Message("user", (VideoPart(tmp_path / "film.mp4"), TextPart("What happens?"))),))
+    with pytest.raises(RequestRejected, match=r"takes no videos\. Send frames of it as pictures") as caught:
+        encode_request(request, "m", Dialect())
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "messages")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,32 @@ TEMPLATE = (
 )
 
 
-def tiny_tokens() -> list[str]:
+def tiny_tokens(special: Sequence[str] = SPECIAL, merges: Sequence[str] = MERGES) -> list[str]:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    return [*SPECIAL, *alphabet, *(merge.replace(" ", "") for merge in MERGES)]
+    return [*special, *alphabet, *(merge.replace(" ", "") for merge in merges)]
 
 
-def tiny_tokenizer() -> Tokenizer:
-    tokens = tiny_tokens()
-    merges = [tuple(merge.split(" ")) for merge in MERGES]
-    tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
+def tiny_tokenizer(special: Sequence[str] = SPECIAL, merges: Sequence[str] = MERGES) -> Tokenizer:
+    vocabulary = {token: i for i, token in enumerate(tiny_tokens(special, merges))}
+    pairs = [tuple(merge.split(" ")) for merge in merges]
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return tokenizer
 
 
 @dataclass
 class TinyModel:
-    """A random model: its `config.json` and its tensors by Hugging Face name."""
+    """A random model: its `config.json`, its tensors by Hugging Face name, and what its vocabulary opens with."""
 
     raw: dict[str, Any]
     tensors: dict[str, torch.Tensor]
+    special: Sequence[str] = tuple(SPECIAL)
+    template: str = TEMPLATE
+    merges: Sequence[str] = tuple(MERGES)
 
     def write_folder(self, folder: Path, *, num_shards: int = 1) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,12 +84,13 @@ class TinyModel:
         writer.add_vocab_size(raw["vocab_size"])
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("smollm")
-        writer.add_token_list(tiny_tokens())
-        writer.add_token_types([3] * len(SPECIAL) + [1] * (len(tiny_tokens()) - len(SPECIAL)))
-        writer.add_token_merges(MERGES)
+        tokens = tiny_tokens(self.special, self.merges)
+        writer.add_token_list(tokens)
+        writer.add_token_types([3] * len(self.special) + [1] * (len(tokens) - len(self.special)))
+        writer.add_token_merges(self.merges)
         writer.add_eos_token_id(2)
         writer.add_add_bos_token(False)
-        writer.add_chat_template(TEMPLATE)
+        writer.add_chat_template(self.template)
         for key, value in (extra or {}).items():
             getattr(writer, f"add_{key}")(value)
         for name, tensor in self.tensors.items():
@@ -111,7 +116,7 @@ class TinyModel:
             numbers = gguf.dequantize(gguf.quantize(tensor.numpy(), kind_id), kind_id)
             return torch.from_numpy(np.ascontiguousarray(numbers)).float()
 
-        return TinyModel(self.raw, {name: through(name, tensor) for name, tensor in self.tensors.items()})
+        return replace(self, tensors={name: through(name, tensor) for name, tensor in self.tensors.items()})
 
 
 def regrouped(name: str, tensor: torch.Tensor, raw: dict[str, Any]) -> torch.Tensor:

@@ -4,6 +4,8 @@
     blocks      blocks of the cache, shared by content             (torch-free)
     scheduler   what each pass computes                            (torch-free)
     runner      the boundary to the model: torch_runner, native_runner
+    vision      what turns tiles of pictures into rows: torch_vision, native_vision
+    picture_*   pictures of prompts: their text, their place in the queue, their rows  (torch-free)
     sampler     which token comes next; grammar and speculation beside it
     answer      one answer's own state
     loop        the step loop; `step` makes the arrays of a pass, `metrics` counts

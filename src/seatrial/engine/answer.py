@@ -8,6 +8,7 @@ Shape suffixes: R rows of scores, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,9 @@ from seatrial.engine.reasoning import Reasoning
 from seatrial.engine.request import Finish, Gain, SamplingParams, Sequence
 from seatrial.engine.runner import Scores
 from seatrial.engine.sampler import Choice, Chooser, choose_each
+from seatrial.engine.scheduler import Chunk
 from seatrial.engine.speculation import Drafter, accept
+from seatrial.engine.step import guesses
 from seatrial.models.detokenizer import Detokenizer
 
 
@@ -145,3 +148,30 @@ class Answer:
             top=choice.top,
             reasoning=choice.reasoning,
         )
+
+
+def best_choices(
+    chunks: tuple[Chunk, ...], answers: Mapping[int, Answer], logits_RV: Scores
+) -> dict[int, list[Choice]]:
+    """The choices of all answers that only want the best token, by key, in one go, from the scores of `chunks`."""
+    rows: list[int] = []
+    owners: list[Chunk] = []
+    row = 0
+    for chunk in chunks:
+        if not chunk.samples:
+            continue
+        if answers[chunk.sequence.key].is_plain:
+            rows.extend(range(row, row + chunk.num_draft + 1))
+            owners.append(chunk)
+        row += chunk.num_draft + 1
+    if not rows:
+        return {}
+    wanted_RV = logits_RV if len(rows) == logits_RV.shape[0] else logits_RV[rows]
+    choosers = [answers[chunk.sequence.key].chooser for chunk in owners for _ in range(chunk.num_draft + 1)]
+    choices = iter(choose_each(wanted_RV, choosers, [None] * len(rows)))
+    found: dict[int, list[Choice]] = {}
+    for chunk in owners:
+        of_chunk = [next(choices) for _ in range(chunk.num_draft + 1)]
+        answer = answers[chunk.sequence.key]
+        found[chunk.sequence.key] = accept(guesses(chunk), of_chunk.__getitem__, answer.stop_ids)
+    return found

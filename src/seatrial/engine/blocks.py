@@ -153,10 +153,11 @@ class BlockPool:
 def extend_digests(digests: list[bytes], tokens: Sequence[int], block_tokens: int) -> None:
     """Append the digests of the full blocks of `tokens` that `digests` does not have yet.
 
-    Digest i is BLAKE2b (RFC 7693) of digest i - 1 and the ids of block i as little-endian int32. Example: blocks of 16,
-    40 tokens, one digest known: the digest of tokens 16 to 31 is added; 32 to 39 do not fill a block.
+    Digest i is BLAKE2b (RFC 7693) of digest i - 1 and the ids of block i as little-endian int64, which holds those of
+    pictures' rows too. Example: blocks of 16, 40 tokens, one digest known: the digest of tokens 16 to 31 is added; 32
+    to 39 do not fill a block.
     """
-    ids = struct.Struct(f"<{block_tokens}i")
+    ids = struct.Struct(f"<{block_tokens}q")
     parent = digests[-1] if digests else b""
     for start in range(len(digests) * block_tokens, len(tokens) - block_tokens + 1, block_tokens):
         content = ids.pack(*tokens[start : start + block_tokens])

@@ -1,7 +1,8 @@
 """What a model needs in memory, said before any of it is taken.
 
 In: a configuration, how its tensors are stored, what is free. Out: bytes of weights and of the KV cache, the number
-of cache blocks to take, and a NotRunnable that says what would fit where something does not.
+of cache blocks to take, and a NotRunnable that says what would fit where something does not. A model that sees needs
+the weights of its eyes besides, and beside each position of the cache room for a row of a picture.
 """
 
 from __future__ import annotations
@@ -29,11 +30,16 @@ _NARROWER = {"auto": ("int8", "int4"), "bfloat16": ("int8", "int4"), "int8": ("i
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """What a model takes, in bytes. `str` is fit to show to a user."""
+    """What a model takes, in bytes. `str` is fit to show to a user.
+
+    `eyes_bytes` are the weights that see, `picture_block_bytes` what is kept of pictures for each block of the cache.
+    """
 
     weights_bytes: int
     num_blocks: int
     block_bytes: int
+    eyes_bytes: int = 0
+    picture_block_bytes: int = 0
 
     @property
     def cache_bytes(self) -> int:
@@ -41,14 +47,22 @@ class MemoryNeed:
         return self.num_blocks * self.block_bytes
 
     @property
+    def picture_bytes(self) -> int:
+        """Rows of pictures, at most."""
+        return self.num_blocks * self.picture_block_bytes
+
+    @property
     def total_bytes(self) -> int:
-        """Weights and cache."""
-        return self.weights_bytes + self.cache_bytes
+        """All of it."""
+        return self.weights_bytes + self.eyes_bytes + self.cache_bytes + self.picture_bytes
 
     def __str__(self) -> str:
         positions = self.num_blocks * BLOCK_TOKENS
         cache = f"{_size(self.cache_bytes)} for a cache of {positions:,} tokens"
-        return f"{_size(self.weights_bytes)} for weights and {cache}, {_size(self.total_bytes)} in all"
+        sight = ""
+        if self.eyes_bytes:
+            sight = f", {_size(self.eyes_bytes)} for those that see, {_size(self.picture_bytes)} for what was seen"
+        return f"{_size(self.weights_bytes)} for weights{sight} and {cache}, {_size(self.total_bytes)} in all"
 
 
 def plan_memory(
@@ -61,28 +75,48 @@ def plan_memory(
     max_sequences: int,
     context: int | None,
     model: str,
+    num_eye_weights: int = 0,
 ) -> MemoryNeed:
     """What the native kernels will take for weights stored as `kinds`, and a cache as `plan_cache` chooses it.
 
-    `context` None stands for `usual_context`. Nothing is taken. Raises NotRunnable where weights, or one context
-    beside them, do not fit into `free_bytes`.
+    `context` None stands for `usual_context`; `num_eye_weights` are the numbers of a picture encoder, 0 without one.
+    Nothing is taken. Raises NotRunnable where weights, or one context beside them, do not fit into `free_bytes`.
     """
-    taken = check_weights_fit(config, kinds, dtype=dtype, free_bytes=free_bytes, model=model)
+    taken = check_weights_fit(
+        config, kinds, dtype=dtype, free_bytes=free_bytes, model=model, num_eye_weights=num_eye_weights
+    )
     left = None if free_bytes is None else free_bytes - taken
     block_bytes = kv_block_bytes(config, cache)
-    longest = usual_context(config, block_bytes, left) if context is None else context
-    num_blocks = plan_cache(config, block_bytes, left, max_sequences=max_sequences, context=longest, model=model)
-    return MemoryNeed(taken, num_blocks, block_bytes)
+    for_pictures = picture_block_bytes(config) if num_eye_weights else 0
+    longest = usual_context(config, block_bytes + for_pictures, left) if context is None else context
+    num_blocks = plan_cache(
+        config, block_bytes + for_pictures, left, max_sequences=max_sequences, context=longest, model=model
+    )
+    eyes = eyes_bytes(num_eye_weights, dtype)
+    return MemoryNeed(taken - eyes, num_blocks, block_bytes, eyes, for_pictures)
 
 
 def check_weights_fit(
-    config: ModelConfig, kinds: Mapping[str, str], *, dtype: str, free_bytes: int | None, model: str
+    config: ModelConfig,
+    kinds: Mapping[str, str],
+    *,
+    dtype: str,
+    free_bytes: int | None,
+    model: str,
+    num_eye_weights: int = 0,
 ) -> int:
-    """Bytes of the packed weights. Raises NotRunnable where `free_bytes` are too few, with a dtype that would fit."""
-    needed = weights_bytes(config, choose_formats(config, kinds, dtype))
+    """Bytes of the packed weights, those of the eyes included.
+
+    Raises NotRunnable where `free_bytes` are too few, with a dtype that would fit.
+    """
+
+    def size(name: str) -> int:
+        return weights_bytes(config, choose_formats(config, kinds, name)) + eyes_bytes(num_eye_weights, name)
+
+    needed = size(dtype)
     if free_bytes is None or needed <= free_bytes:
         return needed
-    sizes = {name: weights_bytes(config, choose_formats(config, kinds, name)) for name in _NARROWER[dtype]}
+    sizes = {name: size(name) for name in _NARROWER[dtype]}
     fitting = next((name for name, size in sizes.items() if size <= free_bytes), None)
     way_out = "Free memory, or take a smaller model."
     if fitting is not None:
@@ -109,6 +143,19 @@ def weights_bytes(config: ModelConfig, formats: Mapping[str, Format]) -> int:
     """What the packed matrices and the norms take."""
     norms = (2 * config.num_layers + 1) * config.hidden_size * 4
     return norms + sum(packed_bytes(matrix, formats[name]) for name, matrix in matrices(config).items())
+
+
+def eyes_bytes(num_weights: int, dtype: str) -> int:
+    """What the weights that see take at most: in 8 bits, which `int4` means for them too, or as they are stored.
+
+    Files store them in 16 bits or fewer. 8 bits are 34 bytes for 32 numbers.
+    """
+    return num_weights * 34 // 32 if dtype in ("int8", "int4") else num_weights * 2
+
+
+def picture_block_bytes(config: ModelConfig) -> int:
+    """Rows of pictures for 16 positions, float32: as many are kept as the cache has positions."""
+    return BLOCK_TOKENS * config.hidden_size * 4
 
 
 def kv_block_bytes(config: ModelConfig, cache: CacheFormat) -> int:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from seatrial.engine.picture_queue import PictureQueue
 from seatrial.engine.scheduler import Metrics
 
 
 class EngineMetrics(NamedTuple):
-    """The state now (`num_waiting` to `num_blocks`), and totals since the start."""
+    """The state now (`num_waiting` to `num_blocks`, `picture_bytes`), and totals since the start.
+
+    `num_pictures` were asked about; `num_pictures_encoded` of them, with `num_tiles_encoded`, were not known already.
+    """
 
     num_waiting: int
     num_running: int
@@ -22,11 +26,15 @@ class EngineMetrics(NamedTuple):
     num_drafted: int
     num_accepted: int
     num_preempted: int
+    num_pictures: int = 0
+    num_pictures_encoded: int = 0
+    num_tiles_encoded: int = 0
+    picture_bytes: int = 0
 
 
 @dataclass(slots=True)
 class Totals:
-    """What the step loop counts; the scheduler counts the rest."""
+    """What the step loop counts; the scheduler and the queue of pictures count the rest."""
 
     steps: int = 0
     generated: int = 0
@@ -34,9 +42,9 @@ class Totals:
     accepted: int = 0
 
 
-def engine_metrics(totals: Totals, scheduled: Metrics) -> EngineMetrics:
-    """Both together."""
-    return EngineMetrics(
+def engine_metrics(totals: Totals, scheduled: Metrics, pictures: PictureQueue | None) -> EngineMetrics:
+    """All of them together. Who waits for a picture waits."""
+    found = EngineMetrics(
         num_waiting=scheduled.num_waiting,
         num_running=scheduled.num_running,
         num_blocks_used=scheduled.num_used_blocks,
@@ -48,4 +56,13 @@ def engine_metrics(totals: Totals, scheduled: Metrics) -> EngineMetrics:
         num_drafted=totals.drafted,
         num_accepted=totals.accepted,
         num_preempted=scheduled.num_preemptions,
+    )
+    if pictures is None:
+        return found
+    return found._replace(
+        num_waiting=found.num_waiting + len(pictures),
+        num_pictures=pictures.totals.asked,
+        num_pictures_encoded=pictures.totals.encoded,
+        num_tiles_encoded=pictures.totals.tiles,
+        picture_bytes=pictures.rows.num_bytes,
     )

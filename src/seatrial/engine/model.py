@@ -1,8 +1,8 @@
 """A model, ready to answer: what `Model.from_pretrained` gives.
 
 In: an id, a folder or a `.gguf` file. Out: answers as text, or vectors of texts. `Model` owns the checkpoint, the
-runner and, from the first answer on, one engine; `generate` and `stream` are the short way, `engine` is what a service
-drives.
+runner, the eyes where it has any, and, from the first answer on, one engine; `generate` and `stream` are the short way,
+`engine` is what a service drives.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from seatrial.chat import Message
 from seatrial.engine.loop import Engine, EngineLimits
-from seatrial.engine.memory import check_context, out_of_memory, plan_cache, usual_context
+from seatrial.engine.memory import check_context, out_of_memory, picture_block_bytes, plan_cache, usual_context
 from seatrial.engine.opening import open_runner
+from seatrial.engine.picture_prompt import PicturePrompts, ReadPrompt, parts_to_see, shielded
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.engine.runner import Runner
+from seatrial.engine.vision import VisionEncoder, open_vision
 from seatrial.errors import CheckpointError, UsageError
 from seatrial.models.chat_template import ChatTemplate
 from seatrial.models.checkpoint import Checkpoint, open_checkpoint
@@ -60,11 +62,15 @@ class Model:
         max_sequences: int = 8,
         context_length: int | None = None,
         speculate: bool = True,
+        vision: VisionEncoder | None = None,
     ) -> None:
-        self.name, self.checkpoint, self.runner = name, checkpoint, runner
+        self.name, self.checkpoint, self.runner, self.vision = name, checkpoint, runner, vision
         self._max_sequences, self._speculate = max_sequences, speculate
         self._context_length = context_length and min(context_length, self.config.context_length)
         self._engine: Engine | None = None
+        self.picture_prompts: PicturePrompts | None = None
+        if vision is not None and (parts := checkpoint.vision) is not None:
+            self.picture_prompts = PicturePrompts(parts.config, parts.rules, checkpoint.tokenizer, name=name)
 
     @classmethod
     def from_pretrained(
@@ -110,6 +116,7 @@ class Model:
                 max_sequences=max_sequences,
                 context=context_length,
             )
+            vision = open_vision(checkpoint, dtype=dtype, threads=threads, device=device, name=name, level=level)
         except (MemoryError, RuntimeError, OSError) as error:
             refusal = out_of_memory(error, model=name, dtype=dtype, free_bytes=free_bytes("cpu"))
             if refusal is None:
@@ -122,6 +129,7 @@ class Model:
             max_sequences=max_sequences,
             context_length=context_length,
             speculate=speculate,
+            vision=vision,
         )
 
     @property
@@ -146,6 +154,8 @@ class Model:
         """The engine, made when first asked for. Raises NotRunnable where its cache does not fit into memory."""
         if self._engine is None:
             block_bytes, free = self.runner.block_bytes, free_bytes(self.runner.device)
+            if self.vision is not None:
+                block_bytes += picture_block_bytes(self.config)
             context = self._context_length or usual_context(self.config, block_bytes, free)
             num_blocks = plan_cache(
                 self.config, block_bytes, free, max_sequences=self._max_sequences, context=context, model=self.name
@@ -156,8 +166,35 @@ class Model:
                 max_sequences=self._max_sequences,
                 speculate=self._speculate,
             )
-            self._engine = Engine(self.runner, self.tokenizer, self.config.stop_ids, limits, name=self.name)
+            self._engine = Engine(
+                self.runner, self.tokenizer, self.config.stop_ids, limits, name=self.name, vision=self.vision
+            )
         return self._engine
+
+    def read(self, prompt: Prompt, *, thinking: bool | None = None) -> ReadPrompt:
+        """A prompt for the engine, as `prompt_ids` makes it, and the pictures of its messages, prepared.
+
+        Raises UsageError where the model has no eyes, InputError for what is no picture.
+        """
+        messages = [] if isinstance(prompt, str) else [part for part in prompt if isinstance(part, Message)]
+        parts = parts_to_see(messages)
+        if not parts:
+            return ReadPrompt(self.prompt_ids(prompt, thinking=thinking))
+        eyes = self.eyes
+        ids = eyes.encode(self.chat_template.render(shielded(messages), thinking=thinking), parts)
+        eyes.check_room(len(ids), parts, self.engine.limits.context_length)
+        return ReadPrompt(ids, tuple(picture for each in parts for picture in eyes.pictures_of(each.part)))
+
+    @property
+    def eyes(self) -> PicturePrompts:
+        """What makes prompts of pictures. Raises UsageError for a model of text alone."""
+        if self.picture_prompts is None:
+            raise UsageError(
+                f"`{self.name}` reads text only; the prompt holds a picture. Ask a model that sees, such as "
+                "`smolvlm2-256m`.",
+                field="messages",
+            )
+        return self.picture_prompts
 
     def prompt_ids(self, prompt: Prompt, *, thinking: bool | None = None) -> list[int]:
         """Token ids of a plain text (continued as it stands), of messages (by the chat template), or the ids given."""
@@ -198,7 +235,9 @@ class Model:
     def stream(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Iterator[str]:
         """The answer in pieces, as they become certain. Closing the iterator stops the work."""
         engine = self._idle_engine()
-        engine.add(0, self.prompt_ids(prompt, thinking=thinking), params)
+        token_ids, pictures = self.read(prompt, thinking=thinking)
+        engine.add(0, token_ids, params, pictures=pictures)
+        del pictures
         try:
             while len(engine):
                 for gain in engine.step():
@@ -224,10 +263,14 @@ class Model:
         each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
         if len(each) != len(prompts):
             raise UsageError(f"{len(prompts)} prompts came with {len(each)} settings; give one each, or one for all.")
-        ids = [self.prompt_ids(prompt, thinking=thinking) for prompt in prompts]
+        read = [self.read(prompt, thinking=thinking) for prompt in prompts]
         engine = self._idle_engine()
         try:
-            answers = [Generation(engine.add(key, ids[key], each[key])) for key in range(len(prompts))]
+            answers = [
+                Generation(engine.add(key, token_ids, each[key], pictures=pictures))
+                for key, (token_ids, pictures) in enumerate(read)
+            ]
+            read.clear()
             while len(engine):
                 stopped: set[int] = set()
                 for gain in engine.step():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seatrial.engine.memory import CacheFormat, kv_block_bytes, plan_memory
-from seatrial.engine.runner import BLOCK_TOKENS, StepInput
+from seatrial.engine.runner import BLOCK_TOKENS, Int32, StepInput
 from seatrial.errors import NotRunnable, UnknownName, UsageError
 from seatrial.kernels import cpu
 from seatrial.models.checkpoint import Checkpoint
@@ -60,11 +60,11 @@ class NativeRunner:
 
     def forward(self, step: StepInput) -> NDArray[np.float32]:
         """See `Runner`. The scores are the kernels' own memory, not copied."""
-        return self._decoder.forward(step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R)
+        return self._decoder.forward(*_arrays(step))
 
     def hidden(self, step: StepInput) -> NDArray[np.float32]:
         """See `Runner`. Not copied either."""
-        return self._decoder.hidden(step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R)
+        return self._decoder.hidden(*_arrays(step))
 
     def close(self) -> None:
         """See `Runner`."""
@@ -106,6 +106,7 @@ def open_native(
         max_sequences=max_sequences,
         context=context,
         model=model,
+        num_eye_weights=0 if checkpoint.vision is None else checkpoint.vision.num_weights,
     )
     _log.info("%s takes %s", model, need)
     formats = choose_formats(config, kinds, dtype)
@@ -141,6 +142,11 @@ def why_not_native(config: ModelConfig, dtype: str) -> str | None:
     if config.head_dim % _HEAD_STEP or config.head_dim > _LARGEST_HEAD:
         return f"its heads have {config.head_dim:,} numbers, not a multiple of {_HEAD_STEP} up to {_LARGEST_HEAD:,}"
     return None
+
+
+def _arrays(step: StepInput) -> tuple[Int32, Int32, Int32, Int32, Int32, Int32 | None, NDArray[np.float32] | None]:
+    places_E, rows_ED = step.pictures or (None, None)
+    return step.tokens_T, step.positions_T, step.starts_S1, step.tables_SB, step.rows_R, places_E, rows_ED
 
 
 def _checked(dtype: str, threads: int, level: str | None, cache: str) -> str:

@@ -7,21 +7,24 @@ for, directly as the blocks that they are stored in: three billion of them never
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
-from tokenizers import decoders, models, pre_tokenizers
+from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
 from seatrial.errors import UnknownName
-from seatrial.models.checkpoint import Checkpoint, SamplingDefaults
+from seatrial.models.checkpoint import Checkpoint, SamplingDefaults, VisionParts
 from seatrial.models.config import ModelConfig
 from seatrial.models.precision import choose_format, dtype_by_name
-from seatrial.models.tensors import expected_shapes
+from seatrial.models.tensors import expected_shapes, vision_shapes
 from seatrial.models.tokenizer import Tokenizer
+from seatrial.models.vision_config import PictureRules, VideoRules, VisionConfig
 from seatrial.models.weights.blocks import Blocks, Bytes
 from seatrial.models.weights.dequantise import dequantise
 
@@ -33,8 +36,17 @@ _GROUP = 32
 # Groups that are made at once: little memory beside the result.
 _CHUNK_GROUPS = 1 << 16
 _EMBEDDING = "model.embed_tokens.weight"
+_BIAS = 0.02
 # Standard deviation of the codes as they are drawn, see `_centred`.
 _DEVIATIONS = {"Q4_0": 4.18, "Q4_1": 4.61, "Q8_0": 73.3}
+# Where SmolVLM2's vocabulary has its marks, from the published `tokenizer_config.json`.
+_FIRST_MARK, _PICTURE, _END = 49_152, 49_190, 49_279
+_MARKS = (
+    "<global-img>",
+    *(f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)),
+    "<fake_token_around_image>",
+    "<image>",
+)
 
 
 def shapes() -> dict[str, ModelConfig]:
@@ -61,6 +73,19 @@ def shapes() -> dict[str, ModelConfig]:
             stop_ids=(),
             bos_id=None,
         ),
+        "smolvlm2-256m": _smolvlm2(hidden=576, inner=1536, layers=30, heads=9, kv_heads=3),
+        "smolvlm2-500m": _smolvlm2(hidden=960, inner=2560, layers=32, heads=15, kv_heads=5),
+        "smolvlm2-2.2b": _smolvlm2(hidden=2048, inner=8192, layers=24, heads=32, kv_heads=32),
+    }
+
+
+def eyes() -> dict[str, VisionConfig]:
+    """The picture encoders of those that see: SigLIP B/16 at 512 pixels, and SO400M/14 at 384."""
+    base = VisionConfig(512, 16, 768, 3072, 12, 12, 1e-6, 4, 576, _PICTURE)
+    return {
+        "smolvlm2-256m": base,
+        "smolvlm2-500m": replace(base, text_hidden_size=960),
+        "smolvlm2-2.2b": VisionConfig(384, 14, 1152, 4304, 27, 16, 1e-6, 3, 2048, _PICTURE),
     }
 
 
@@ -75,35 +100,58 @@ def random_checkpoint(name: str, *, dtype: str = "auto", stored: str | None = No
         raise UnknownName("shape for random weights", name, known, f"There are {', '.join(known)}.")
     if stored is not None and stored not in STORED:
         raise UnknownName("way to store random weights", stored, STORED, f"There are {', '.join(STORED)}.")
-    return checkpoint_of(known[name], name=f"random:{name}", dtype=dtype, stored=stored, seed=seed)
+    return checkpoint_of(
+        known[name], name=f"random:{name}", dtype=dtype, stored=stored, seed=seed, vision=eyes().get(name)
+    )
 
 
-def checkpoint_of(config: ModelConfig, *, name: str, dtype: str, stored: str | None, seed: int) -> Checkpoint:
+def checkpoint_of(
+    config: ModelConfig,
+    *,
+    name: str,
+    dtype: str,
+    stored: str | None,
+    seed: int,
+    vision: VisionConfig | None = None,
+) -> Checkpoint:
     """A checkpoint of any shape; the rest as `random_checkpoint`."""
     inner, outer = (stored, stored) if stored else _stored_for(dtype)
     return Checkpoint(
         path=Path(name),
         config=config,
-        tokenizer=plain_tokenizer(config.vocab_size),
+        tokenizer=plain_tokenizer(config.vocab_size, marked=vision is not None),
         chat_template=None,
         sampling=SamplingDefaults(),
         tensors=RandomTensors(config, inner=inner, outer=outer, seed=seed),
+        vision=None if vision is None else _random_eyes(vision, stored=inner, seed=seed),
     )
+
+
+def _random_eyes(config: VisionConfig, *, stored: str, seed: int) -> VisionParts:
+    """Matrices of whole groups in 8 bits where the decoder's are quantised at all, as llama.cpp's files have them."""
+    edge = 4 * config.image_size
+    half = (0.5, 0.5, 0.5)
+    rules = PictureRules(edge, config.image_size, True, half, half, VideoRules(1.0, 64, edge))
+    inner = "F32" if stored == "F32" else "Q8_0"
+    return VisionParts(config, rules, RandomTensors(config, inner=inner, outer=inner, seed=seed))
 
 
 class RandomTensors(Mapping[str, "torch.Tensor"]):
     """Tensors by Hugging Face name, as numbers or as the blocks they are stored in; see `weights.packed.Quantised`.
 
-    `inner` is how the layers' matrices are stored, `outer` embedding and output; norms are all ones. A tensor depends
-    on its name and the seed, so that it is the same whenever it is made.
+    `inner` is how the layers' matrices are stored, `outer` embedding and output; norms are all ones, biases small. Rows
+    that are no whole groups, and the embeddings of patches, are F32. A tensor depends on its name and the seed, so that
+    it is the same whenever it is made.
     """
 
-    def __init__(self, config: ModelConfig, *, inner: str, outer: str, seed: int) -> None:
-        self._shapes, self._inner, self._outer, self._seed = expected_shapes(config), inner, outer, seed
+    def __init__(self, config: ModelConfig | VisionConfig, *, inner: str, outer: str, seed: int) -> None:
+        self._shapes = expected_shapes(config) if isinstance(config, ModelConfig) else vision_shapes(config)
+        self._inner, self._outer, self._seed = inner, outer, seed
 
     def kind(self, name: str) -> str:
         """The GGUF type of a tensor."""
-        if len(self._shapes[name]) == 1:
+        shape = self._shapes[name]
+        if len(shape) != 2 or shape[1] % _GROUP or ".embeddings." in name:
             return "F32"
         return self._outer if name in (_EMBEDDING, "lm_head.weight") else self._inner
 
@@ -139,10 +187,10 @@ class RandomTensors(Mapping[str, "torch.Tensor"]):
 
     def _drawn(self, name: str) -> NDArray[np.float32]:
         shape = self._shapes[name]
-        if len(shape) == 1:
+        if len(shape) == 1 and not name.endswith(".bias"):
             return np.ones(shape, np.float32)
         numbers = self._generator(name).standard_normal(shape, np.float32)
-        numbers *= np.float32(shape[1] ** -0.5)
+        numbers *= np.float32(math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else _BIAS)
         return numbers
 
     def _generator(self, name: str) -> np.random.Generator:
@@ -150,14 +198,22 @@ class RandomTensors(Mapping[str, "torch.Tensor"]):
         return np.random.default_rng(int.from_bytes(digest.digest(), "little"))
 
 
-def plain_tokenizer(num_tokens: int) -> Tokenizer:
-    """A vocabulary of bytes and made-up words, `num_tokens` in all (no fewer than 256)."""
+def plain_tokenizer(num_tokens: int, *, marked: bool = False) -> Tokenizer:
+    """A vocabulary of bytes and made-up words, `num_tokens` in all (no fewer than 256).
+
+    `marked`: with the marks of pictures, in the places where SmolVLM2 has them.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = [f"word{number}" for number in range(num_tokens - len(alphabet))]
-    vocabulary = {token: token_id for token_id, token in enumerate([*alphabet, *words])}
+    tokens = [*alphabet, *words]
+    if marked:
+        tokens[_FIRST_MARK : _FIRST_MARK + len(_MARKS)], tokens[_END] = _MARKS, "<end_of_utterance>"
+    vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
     backend = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
+    if marked:
+        backend.add_tokens([AddedToken(mark, special=True, normalized=False) for mark in (*_MARKS, tokens[_END])])
     return Tokenizer(backend, ())
 
 
@@ -222,3 +278,9 @@ def _smollm2(*, hidden: int, inner: int, layers: int, heads: int, kv_heads: int,
         stop_ids=(),
         bos_id=None,
     )
+
+
+def _smolvlm2(*, hidden: int, inner: int, layers: int, heads: int, kv_heads: int) -> ModelConfig:
+    """SmolLM2 with the marks of pictures in its vocabulary, and an output matrix of its own."""
+    config = _smollm2(hidden=hidden, inner=inner, layers=layers, heads=heads, kv_heads=kv_heads, vocab=49_280)
+    return replace(config, tied_embeddings=False)

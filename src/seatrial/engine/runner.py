@@ -5,7 +5,7 @@ scores, or of hidden states, for each token that was asked for. Two runners keep
 the plain path) and `native_runner` (our CPU kernels, which need no PyTorch).
 
 Shape suffixes: T tokens of the pass, S sequences, B blocks of the longest of them, R rows wanted, V vocabulary,
-D hidden size.
+D hidden size, E tokens of pictures.
 """
 
 # ruff: noqa: N815 - fields carry shape suffixes
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ Int32 = NDArray[np.int32]
 Scores: TypeAlias = "NDArray[np.float32] | torch.Tensor"
 
 
+class StepPictures(NamedTuple):
+    """Rows that stand for pictures: token `places_E[i]` of the pass begins as `rows_ED[i]`, whatever its id.
+
+    Places rise.
+    """
+
+    places_E: Int32
+    rows_ED: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class StepInput:
     """One pass. Tokens of a sequence stand side by side, in order of position.
@@ -45,6 +55,7 @@ class StepInput:
     starts_S1: Int32
     tables_SB: Int32
     rows_R: Int32
+    pictures: StepPictures | None = None
 
 
 class Runner(Protocol):

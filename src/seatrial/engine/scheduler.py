@@ -134,8 +134,13 @@ class Scheduler:
         )
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence. Raises ContextTooLong if the whole cache could not hold it, UsageError if it is empty."""
+        """Queue a sequence. Raises as `check`."""
         assert self._find(sequence.key) is None, f"key {sequence.key} is taken"
+        self.check(sequence)
+        self._waiting[sequence.key] = _Entry(sequence)
+
+    def check(self, sequence: Sequence) -> None:
+        """Raises ContextTooLong if the whole cache could not hold a sequence, UsageError if it is empty."""
         if not sequence.tokens:
             raise UsageError("The prompt has 0 tokens; at least 1 is needed. Write something in it.")
         num_tokens = max(len(sequence.tokens), sequence.max_length)
@@ -145,7 +150,6 @@ class Scheduler:
                 f"A prompt of {len(sequence.tokens):,} tokens with an answer up to {num_tokens:,} in all does not fit "
                 f"the engine's cache of {room:,}. Shorten the prompt, lower `max_tokens` or give the cache more memory."
             )
-        self._waiting[sequence.key] = _Entry(sequence)
 
     def cancel(self, key: int) -> Sequence | None:
         """Drop a sequence, waiting or running; None where there is none. A `commit` that comes after is ignored."""

@@ -16,6 +16,7 @@ import queue
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from seatrial.engine.loop import Engine
 from seatrial.engine.metrics import EngineMetrics
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.errors import ProviderError, ProviderUnavailable, SeatrialError
+
+if TYPE_CHECKING:
+    from seatrial.models.pictures import PreparedPicture
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +43,8 @@ _Event = Gain | SeatrialError
 class _Ticket:
     """One answer that somebody waits for, in an event loop of theirs. What arrived is touched by that loop alone.
 
-    With `texts`, it is their vectors in place of an answer.
+    With `texts`, it is their vectors in place of an answer. `pictures` are the engine's once it has the prompt: each is
+    tens of megabytes.
     """
 
     key: int
@@ -48,6 +53,7 @@ class _Ticket:
     matcher: Matcher | None
     loop: asyncio.AbstractEventLoop
     texts: Sequence[list[int]] | None = None
+    pictures: Sequence[PreparedPicture] = ()
     arrived: list[Gain] = field(default_factory=list)
     error: SeatrialError | None = None
     waiter: asyncio.Future[None] | None = None
@@ -94,21 +100,29 @@ class EngineService:
         """The engine's metrics; the queue counts what the worker has taken in."""
         return self._engine.metrics
 
-    async def stream(self, prompt_ids: list[int], params: SamplingParams) -> AsyncGenerator[Gain]:
+    async def stream(
+        self, prompt_ids: list[int], params: SamplingParams, pictures: Sequence[PreparedPicture] = ()
+    ) -> AsyncGenerator[Gain]:
         """The gains of one answer, the last with `finish`. Raises as `batches`."""
-        async with contextlib.aclosing(self.batches(prompt_ids, params)) as batches:
+        async with contextlib.aclosing(self.batches(prompt_ids, params, pictures)) as batches:
             async for gains in batches:
                 for gain in gains:
                     yield gain
 
-    async def batches(self, prompt_ids: list[int], params: SamplingParams) -> AsyncGenerator[list[Gain]]:
+    async def batches(
+        self, prompt_ids: list[int], params: SamplingParams, pictures: Sequence[PreparedPicture] = ()
+    ) -> AsyncGenerator[list[Gain]]:
         """The gains of one answer, those that came together in one list; the last has `finish`.
+
+        `pictures` as for `Engine.add`.
 
         Raises what `Engine.add` raises, and ProviderUnavailable where the service is closed before the answer is.
         """
         self._start()
         matcher = await asyncio.to_thread(self._engine.compile, params.constraint) if params.constraint else None
-        ticket = _Ticket(next(self._keys), prompt_ids, params, matcher, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        ticket = _Ticket(next(self._keys), prompt_ids, params, matcher, loop, pictures=pictures)
+        del pictures
         async with contextlib.aclosing(self._follow(ticket)) as batches:
             async for gains in batches:
                 yield gains
@@ -195,7 +209,8 @@ class EngineService:
                 if order.texts is not None:
                     self._engine.embed(order.key, order.texts)
                 else:
-                    self._engine.add(order.key, order.prompt_ids, order.params, order.matcher)
+                    self._engine.add(order.key, order.prompt_ids, order.params, order.matcher, order.pictures)
+                    order.pictures = ()
                 self._tickets[order.key] = order
             except Exception as error:  # whatever it was, it is this request's, and the worker goes on
                 _hand_over(order.loop, [(order, self._told(error))])

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
+
+from seatrial.engine.picture_rows import FIRST_ROW
 
 if TYPE_CHECKING:
     from seatrial.engine.sampler import Choice
@@ -80,10 +82,12 @@ class Drafter:
     def _look_up(self, tokens: list[int]) -> _Guess | None:
         for length, next_of in self._next_of.items():
             at = next_of.get(tuple(tokens[-length:]))
-            if at is not None:
+            if at is not None and tokens[at] < FIRST_ROW:
                 run = tokens[at : at + self._max_draft]
                 # What follows may reach the end: (1, 2, 1, 2) then goes on as (1, 2, 1, 2, 1, 2, 1, 2).
-                return _Guess(len(tokens), (run * math.ceil(self._max_draft / len(run)))[: self._max_draft], length)
+                whole = (run * math.ceil(self._max_draft / len(run)))[: self._max_draft]
+                # Rows of a picture are read and never said.
+                return _Guess(len(tokens), list(takewhile(FIRST_ROW.__gt__, whole)), length)
         return None
 
 

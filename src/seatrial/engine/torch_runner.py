@@ -18,7 +18,7 @@ from seatrial.errors import NotRunnable
 from seatrial.models.checkpoint import Checkpoint
 from seatrial.models.devices import Device
 from seatrial.models.plain_dtype import choose_dtype
-from seatrial.models.smollm import Decoder, decoder_weights
+from seatrial.models.smollm import Decoder, Given, decoder_weights
 from seatrial.models.tensors import expected_shapes
 
 
@@ -71,7 +71,11 @@ class TorchRunner:
         device = self.decoder.device
         tokens_T = torch.from_numpy(step.tokens_T).to(device=device, dtype=torch.int64)
         positions_T = torch.from_numpy(step.positions_T).to(device=device, dtype=torch.int64)
-        hidden_TD = self.decoder.hidden(tokens_T, positions_T, int(step.positions_T.max()) + 1, self._cache)
+        given = None
+        if step.pictures is not None:
+            places_E = torch.from_numpy(step.pictures.places_E).to(device=device, dtype=torch.int64)
+            given = Given(places_E, torch.from_numpy(step.pictures.rows_ED).to(device))
+        hidden_TD = self.decoder.hidden(tokens_T, positions_T, int(step.positions_T.max()) + 1, self._cache, given)
         if len(step.rows_R) < len(step.tokens_T):
             hidden_TD = hidden_TD[torch.from_numpy(step.rows_R).to(device=device, dtype=torch.int64)]
         return hidden_TD

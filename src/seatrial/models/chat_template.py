@@ -1,8 +1,9 @@
 """Conversations to prompt text, by the Jinja template that comes with a checkpoint.
 
-In: messages in the neutral vocabulary of `seatrial.chat`. Out: the prompt as text. Templates are code from outside:
-they run in a sandbox (see `template_sandbox`), with the functions that transformers offers them (`strftime_now`,
-`raise_exception`, `tojson`, the `generation` block, loop controls) and nothing else. Torch-free.
+In: messages in the neutral vocabulary of `seatrial.chat`. Out: the prompt as text, with a mark where a picture or a
+video stands. Templates are code from outside: they run in a sandbox (see `template_sandbox`), with the functions that
+transformers offers them (`strftime_now`, `raise_exception`, `tojson`, the `generation` block, loop controls) and
+nothing else. Torch-free.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ import jinja2.ext
 import jinja2.nodes
 import jinja2.parser
 
-from seatrial.chat import Message, Tool, ToolCall
+from seatrial.chat import ImagePart, Message, TextPart, Tool, ToolCall, VideoPart
 from seatrial.errors import CheckpointError, UsageError
 from seatrial.models.quoting import one_line
 from seatrial.models.template_sandbox import BoundedSandbox
 from seatrial.models.tool_prompt import results_from_user, signature, told_in_system
 
+IMAGE_MARK, VIDEO_MARK = "<image>", "<video>"
+"""What stands for a picture and for a video in a rendered prompt."""
+
 _MOST_CHARACTERS = 1 << 20
 _TOOL_ROLE = re.compile(r"""["']tool["']""")
+_IMAGE_PART, _VIDEO_PART = re.compile(r"""["']image["']"""), re.compile(r"""["']video["']""")
 _TEMPLATE_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError)
 
 
@@ -59,6 +64,7 @@ class ChatTemplate:
         self.reasons = self.switches_thinking or "<think>" in source
         self._xml_tools, self._tools, self._tool_calls = (w in words for w in ("xml_tools", "tools", "tool_calls"))
         self._takes_results = self._tool_calls or "tool_call_id" in words or bool(_TOOL_ROLE.search(source))
+        self._takes_parts, self._takes_videos = (bool(each.search(source)) for each in (_IMAGE_PART, _VIDEO_PART))
 
     @property
     def takes_tools(self) -> bool:
@@ -75,6 +81,8 @@ class ChatTemplate:
         variables: Mapping[str, Any] | None = None,
     ) -> str:
         """The prompt text. `variables` are set in the template as they are, and go before what is set here.
+
+        A picture becomes `IMAGE_MARK`, a video `VIDEO_MARK`, where they stand among the parts of their message.
 
         Where the template has no place for tools or their results, both become text, see `tool_prompt`.
         Raises UsageError where the template or the model cannot take what is asked.
@@ -112,7 +120,7 @@ class ChatTemplate:
             ) from error
 
     def _as_dict(self, message: Message) -> dict[str, Any]:
-        content = message.text
+        content = self._content(message)
         if not message.tool_calls:
             return {"role": message.role, "content": content} | _named(message)
         if self._tool_calls:
@@ -120,7 +128,37 @@ class ChatTemplate:
             return {"role": message.role, "content": content, "tool_calls": calls} | _named(message)
         # SmolLM3's template has no place for calls: they stand in the text as the template tells the model to write.
         written = "\n".join(f"<tool_call>\n{_written(call)}\n</tool_call>" for call in message.tool_calls)
-        return {"role": message.role, "content": f"{content}\n{written}" if content else written} | _named(message)
+        said = _marked(message)
+        told = f"{said}\n{written}" if said else written
+        if self._takes_parts:
+            return {"role": message.role, "content": [_text(told)]} | _named(message)
+        return {"role": message.role, "content": told} | _named(message)
+
+    def _content(self, message: Message) -> str | list[dict[str, str]]:
+        """Text, or a list of parts for templates that go through one. Published templates look at the first part."""
+        if not self._takes_parts:
+            return _marked(message)
+        return [self._part(part) for part in message.parts] or [_text("")]
+
+    def _part(self, part: TextPart | ImagePart | VideoPart) -> dict[str, str]:
+        if isinstance(part, ImagePart) or (isinstance(part, VideoPart) and self._takes_videos):
+            return {"type": "image" if isinstance(part, ImagePart) else "video"}
+        return _text(_mark(part))
+
+
+def _marked(message: Message) -> str:
+    """The text of a message, with a mark for each picture and video."""
+    return "".join(map(_mark, message.parts))
+
+
+def _mark(part: TextPart | ImagePart | VideoPart) -> str:
+    if isinstance(part, TextPart):
+        return part.text
+    return IMAGE_MARK if isinstance(part, ImagePart) else VIDEO_MARK
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
 
 
 def _environment(now: Callable[[], datetime]) -> jinja2.Environment:

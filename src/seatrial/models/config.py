@@ -160,7 +160,7 @@ def _architecture(name: str, field: str, path: Path | str | None) -> Architectur
     if name == "smollm3":
         return "smollm3"
     raise UnsupportedModel(
-        f"architecture `{named(name)}` is not one we compute; known: `llama` (SmolLM2) and `smollm3`.",
+        f"architecture `{named(name)}` is not one we compute; known: `llama` (SmolLM2, SmolVLM2's text) and `smollm3`.",
         path=path,
         field=field,
     )

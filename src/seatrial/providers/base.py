@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from seatrial.chat import ChatRequest, ChatStream
+from seatrial.chat import ChatRequest, ChatStream, ImagePart, VideoPart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,18 @@ class CountsTokens(Protocol):
         ...
 
 
+@runtime_checkable
+class CountsPictures(Protocol):
+    """A provider that knows what a picture adds to a prompt before it answers."""
+
+    def count_picture_tokens(self, part: ImagePart | VideoPart) -> int:
+        """Tokens that the part takes in a prompt, marks and times included, of what its file says: nothing is computed.
+
+        Raises RequestRejected for what is no picture, and where the model reads text only.
+        """
+        ...
+
+
 class Embeddings(NamedTuple):
     """One vector for each text, [N, D] float32 of length 1, and the tokens that were read."""
 
@@ -57,4 +69,14 @@ class Embeds(Protocol):
 
     async def embed(self, texts: Sequence[str | Sequence[int]]) -> Embeddings:
         """Embed texts, or token ids. Raises ContextTooLong, RequestRejected."""
+        ...
+
+
+@runtime_checkable
+class Sees(Protocol):
+    """A provider that knows whether its model takes pictures. One that does not is asked text alone."""
+
+    @property
+    def sees(self) -> bool:
+        """Whether requests may hold pictures."""
         ...

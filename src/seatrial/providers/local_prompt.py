@@ -1,17 +1,24 @@
 """A chat request as the prompt of a local model.
 
 In: a `ChatRequest`. Out: token ids, and whether the answer begins with reasoning. A conversation goes through the chat
-template, a plain prompt is continued as it stands.
+template, a plain prompt is continued as it stands. Pictures and videos become what stands for them, as their files'
+heads say; `pictures_of` prepares them.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from seatrial.chat import ChatRequest, ImagePart, ReasoningEffort, Tool
+from seatrial.chat import ChatRequest, ReasoningEffort, Tool
 from seatrial.engine.model import Model
-from seatrial.errors import UsageError
+from seatrial.engine.picture_prompt import PicturePrompts, PlacedPart, parts_to_see, shielded
+from seatrial.errors import InputError, RequestRejected, UsageError
+
+if TYPE_CHECKING:
+    from seatrial.models.pictures import PreparedPicture
 
 # Reasoning tokens that each effort allows. None: no limit of its own.
 BUDGETS: dict[ReasoningEffort, int | None] = {
@@ -28,24 +35,28 @@ class LocalPrompt(NamedTuple):
     """What the engine reads, and what to expect of the answer.
 
     `reasons`: the model may think first. `reasoning`: the prompt itself ended inside a `<think>` (`open`), or behind
-    an empty one (`closed`), or left it to the model.
+    an empty one (`closed`), or left it to the model. `parts` are the pictures and videos in it, in order.
     """
 
     token_ids: list[int]
     reasons: bool = False
     reasoning: Literal["open", "closed", "free"] = "free"
+    parts: tuple[PlacedPart, ...] = ()
 
 
 def prompt_of(request: ChatRequest, model: Model) -> LocalPrompt:
-    """Render and encode. Raises UsageError for what the model or its template cannot take."""
+    """Render and encode. Of pictures and videos only the heads of the files are read.
+
+    Raises UsageError for what the model or its template cannot take, RequestRejected naming the part for a picture that
+    the model cannot look at.
+    """
     if request.prompt is not None:
         return LocalPrompt(model.prompt_ids(request.prompt))
-    if any(isinstance(part, ImagePart) for message in request.messages for part in message.parts):
-        reason = "The model reads text only; the request holds an image. Ask a model with vision."
-        raise UsageError(reason, field="messages")
+    parts = tuple(parts_to_see(request.messages))
     template = model.chat_template
+    _check_parts(parts, model)
     text = template.render(
-        request.messages,
+        shielded(request.messages) if parts else request.messages,
         tools=offered_tools(request),
         thinking=_thinking(request, reasons=template.reasons),
         variables=_checked_variables(request),
@@ -56,7 +67,39 @@ def prompt_of(request: ChatRequest, model: Model) -> LocalPrompt:
         reasoning = "open"
     elif closed > opened >= 0 and not text[closed + len("</think>") :].strip():
         reasoning = "closed"
-    return LocalPrompt(model.tokenizer.encode(text), template.reasons, reasoning)
+    ids = model.eyes.encode(text, parts) if parts else model.tokenizer.encode(text)
+    return LocalPrompt(ids, template.reasons, reasoning, parts)
+
+
+def pictures_of(prompt: LocalPrompt, model: Model) -> tuple[PreparedPicture, ...]:
+    """The pictures of a prompt, prepared for the engine: decoded, resized, cut into tiles.
+
+    Raises ContextTooLong, before any is decoded, where the prompt does not fit, and RequestRejected for damaged ones.
+    """
+    if not prompt.parts:
+        return ()
+    eyes = model.eyes
+    pictures: list[PreparedPicture] = []
+    eyes.check_room(len(prompt.token_ids), prompt.parts, model.engine.limits.context_length)
+    for placed in prompt.parts:
+        with refused_pictures(param_of(placed)):
+            pictures += eyes.pictures_of(placed.part)
+    return tuple(pictures)
+
+
+@contextmanager
+def refused_pictures(param: str | None) -> Iterator[None]:
+    """What is wrong with a picture's file, as a provider says it; `param` names the part."""
+    try:
+        yield
+    except InputError as error:
+        code = "image_too_large" if error.field == "pixels" else "invalid_image"
+        raise RequestRejected(str(error), param=param, code=code) from error
+
+
+def param_of(placed: PlacedPart) -> str:
+    """A part of a request, as the OpenAI API names it."""
+    return f"messages[{placed.message}].content[{placed.place}]"
 
 
 def num_characters(request: ChatRequest) -> int:
@@ -76,6 +119,22 @@ def thinking_budget(request: ChatRequest) -> int | None:
     if request.thinking_tokens is not None:
         return request.thinking_tokens
     return BUDGETS.get(request.reasoning_effort) if request.reasoning_effort else None
+
+
+def eyes_of(model: Model, param: str | None) -> PicturePrompts:
+    """What makes prompts of pictures. Raises RequestRejected for a model of text alone; `param` names the picture."""
+    try:
+        return model.eyes
+    except UsageError as error:
+        raise RequestRejected(str(error), param=param) from error
+
+
+def _check_parts(parts: tuple[PlacedPart, ...], model: Model) -> None:
+    """Raises RequestRejected for pictures that the model cannot look at, naming the first."""
+    for placed in parts:
+        eyes = eyes_of(model, param_of(placed))
+        with refused_pictures(param_of(placed)):
+            eyes.text_of(placed.part)
 
 
 def _thinking(request: ChatRequest, *, reasons: bool) -> bool | None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from seatrial.chat import ChatRequest, ImagePart, Message, Tool, ToolCall
+from seatrial.chat import ChatRequest, ImagePart, Message, Part, TextPart, Tool, ToolCall, VideoPart
 from seatrial.errors import RequestRejected
 
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
@@ -26,8 +26,8 @@ class Dialect:
     """What servers of this format disagree on.
 
     `refuses` names what the model does not take, by the field's name in the API (`temperature`, `logprobs`,
-    `response_format`), and `thinking` for the switch in `chat_template_kwargs`. HOSTED_REFUSES are extensions of vLLM,
-    llama.cpp and Seatrial's own server.
+    `response_format`, `image_url`), and `thinking` for the switch in `chat_template_kwargs`. HOSTED_REFUSES are
+    extensions of vLLM, llama.cpp and Seatrial's own server.
     """
 
     max_tokens_field: MaxTokensField = "max_tokens"
@@ -54,6 +54,12 @@ def encode_request(request: ChatRequest, model: str, dialect: Dialect) -> bytes:
             code="unsupported_parameter",
             param=next(iter(settings.get(refused[0], refused))),
         )
+    if "image_url" in dialect.refuses and _shows_pictures(request):
+        raise RequestRejected(
+            f"`{model}` reads text only; the request holds a picture. Ask a model that sees, such as `smolvlm2-256m`.",
+            code="unsupported_parameter",
+            param="messages",
+        )
     asked = {"prompt": request.prompt} if continues else {"messages": [_wire_message(one) for one in request.messages]}
     body: dict[str, Any] = {"model": model, **asked, "stream": True, "stream_options": {"include_usage": True}}
     if request.max_tokens is not None:
@@ -61,6 +67,10 @@ def encode_request(request: ChatRequest, model: str, dialect: Dialect) -> bytes:
     for fields in settings.values():
         body |= fields
     return msgspec.json.encode(body)
+
+
+def _shows_pictures(request: ChatRequest) -> bool:
+    return any(isinstance(part, ImagePart) for message in request.messages for part in message.parts)
 
 
 def _settings(request: ChatRequest) -> dict[str, dict[str, Any]]:
@@ -117,7 +127,7 @@ def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
 
 def _wire_message(message: Message) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": message.role}
-    if any(isinstance(part, ImagePart) for part in message.parts):
+    if not all(isinstance(part, TextPart) for part in message.parts):
         wire["content"] = [_wire_part(part) for part in message.parts]
     elif message.parts or not message.tool_calls:
         wire["content"] = message.text
@@ -128,7 +138,10 @@ def _wire_message(message: Message) -> dict[str, Any]:
     return wire
 
 
-def _wire_part(part: Any) -> dict[str, Any]:
+def _wire_part(part: Part) -> dict[str, Any]:
+    if isinstance(part, VideoPart):
+        reason = "This API takes no videos. Send frames of it as pictures, or ask a model that runs here."
+        raise RequestRejected(reason, code="unsupported_parameter", param="messages")
     if isinstance(part, ImagePart):
         data = base64.b64encode(part.data).decode("ascii")
         image = {"url": f"data:{part.media_type};base64,{data}"}

@@ -86,6 +86,12 @@ void small_operations(size_t size) {
   print_hash("rms_norm", y);
   tested::silu_mul(x.data(), static_cast<int>(size), y.data());
   print_hash("silu_mul", y);
+  Floats bias(size);
+  fill(bias, 2);
+  tested::layer_norm(x.data(), weight.data(), bias.data(), static_cast<int>(size), 1e-6f, y.data());
+  print_hash("layer_norm", y);
+  tested::gelu(x.data(), bias.data(), static_cast<int>(size), y.data());
+  print_hash("gelu", y);
 }
 
 void rotate(int head_dim) {

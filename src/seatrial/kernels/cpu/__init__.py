@@ -198,18 +198,38 @@ class Decoder:
         self._native.allocate(num_blocks, cache)
         self._cache = cache
 
-    def forward(self, tokens: Int32, positions: Int32, starts: Int32, tables: Int32, rows: Int32) -> Float32:
+    def forward(
+        self,
+        tokens: Int32,
+        positions: Int32,
+        starts: Int32,
+        tables: Int32,
+        rows: Int32,
+        places: Int32 | None = None,
+        embeddings: Float32 | None = None,
+    ) -> Float32:
         """Compute a step (arrays as in the engine's `StepInput`) and return scores [R, V].
+
+        The tokens at `places` [E], which rise, begin as the rows of `embeddings` [E, D] in place of their ids' own.
 
         The result's memory is used again by the next call. Other Python threads run meanwhile. Raises ValueError for
         ids, positions or blocks out of range, RuntimeError without a cache, when closed, when another thread is in
         here, or in a process forked after the decoder was made.
         """
-        return self._native.forward(tokens, positions, starts, tables, rows)
+        return self._native.forward(tokens, positions, starts, tables, rows, places, embeddings)
 
-    def hidden(self, tokens: Int32, positions: Int32, starts: Int32, tables: Int32, rows: Int32) -> Float32:
+    def hidden(
+        self,
+        tokens: Int32,
+        positions: Int32,
+        starts: Int32,
+        tables: Int32,
+        rows: Int32,
+        places: Int32 | None = None,
+        embeddings: Float32 | None = None,
+    ) -> Float32:
         """As `forward`, but return hidden states [R, D] after the last norm; the output matrix is not computed."""
-        return self._native.hidden(tokens, positions, starts, tables, rows)
+        return self._native.hidden(tokens, positions, starts, tables, rows, places, embeddings)
 
     def close(self) -> None:
         """Give the memory back and end the threads."""

@@ -1,22 +1,21 @@
-"""Safetensors files, one or several with an index, as the decoder's tensors.
+"""Safetensors files, one or several with an index, as a model's tensors.
 
-In: a folder and a configuration. Out: a lazy mapping from Hugging Face names to tensors. The safetensors library
-checks lengths, offsets and overlaps of each file before it maps it; names, shapes and number types are checked here.
+In: a folder, and the names and shapes that the model needs. Out: a lazy mapping from our names to tensors. The
+safetensors library checks lengths, offsets and overlaps of each file before it maps it; names, shapes and number types
+are checked here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
 from seatrial.errors import CheckpointError, UnsupportedModel
-from seatrial.models.config import ModelConfig
 from seatrial.models.quoting import named, one_line, quoted
-from seatrial.models.tensors import expected_shapes
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +26,14 @@ _MAX_INDEX_BYTES = 64 << 20
 
 
 class SafetensorsFolder(Mapping[str, "torch.Tensor"]):
-    """Tensors by name, as stored. Raises at once: CheckpointError (missing, wrong shape, damaged), UnsupportedModel."""
+    """Tensors by our name, as stored. Raises at once CheckpointError (missing, wrong shape, damaged), UnsupportedModel.
 
-    def __init__(self, folder: Path, config: ModelConfig) -> None:
+    `shapes` says what must be there, `spelled` how the files spell a name where they do so otherwise.
+    """
+
+    def __init__(
+        self, folder: Path, shapes: Mapping[str, tuple[int, ...]], spelled: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         placed = _index(folder) if (folder / INDEX).exists() else None
         self.files: dict[str, Any] = {}
@@ -37,15 +41,21 @@ class SafetensorsFolder(Mapping[str, "torch.Tensor"]):
         for file in sorted(set(placed.values())) if placed is not None else [SINGLE]:
             self.files[file] = _open(folder / file)
             held.update(dict.fromkeys(self.files[file].keys(), file))
-        self.places = {name: held[name] for name in expected_shapes(config) if name in held}
-        self._check(config, set(held))
+        self.spelled = dict(spelled or {name: name for name in shapes})
+        self.places = {name: held[self.spelled[name]] for name in shapes if self.spelled[name] in held}
+        self._check(shapes, set(held))
+
+    def part(self, names: Iterable[str]) -> Mapping[str, torch.Tensor]:
+        """Some of the tensors, as a mapping of their own."""
+        return _Part(self, tuple(names))
 
     def __getitem__(self, name: str) -> torch.Tensor:
         file = self.places[name]
         try:
-            tensor: torch.Tensor = self.files[file].get_tensor(name)
+            tensor: torch.Tensor = self.files[file].get_tensor(self.spelled[name])
         except (SafetensorError, OSError, RuntimeError) as error:
-            raise CheckpointError(f"cannot be read: {error}", path=self.folder / file, field=name) from error
+            field = self.spelled[name]
+            raise CheckpointError(f"cannot be read: {error}", path=self.folder / file, field=field) from error
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -54,26 +64,45 @@ class SafetensorsFolder(Mapping[str, "torch.Tensor"]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def _check(self, config: ModelConfig, held: set[str]) -> None:
-        shapes = expected_shapes(config)
+    def _check(self, shapes: Mapping[str, tuple[int, ...]], held: set[str]) -> None:
         for name, shape in shapes.items():
+            field = self.spelled[name]
             if name not in self.places:
-                raise CheckpointError("this tensor is missing", path=self.folder, field=name)
-            path, view = self.folder / self.places[name], self.files[self.places[name]].get_slice(name)
+                raise CheckpointError("this tensor is missing", path=self.folder, field=field)
+            path, view = self.folder / self.places[name], self.files[self.places[name]].get_slice(field)
             if tuple(view.get_shape()) != shape:
                 raise CheckpointError(
-                    f"shape {view.get_shape()} where the configuration says {list(shape)}", path=path, field=name
+                    f"shape {view.get_shape()} where the configuration says {list(shape)}", path=path, field=field
                 )
             if view.get_dtype() not in _READABLE:
                 raise UnsupportedModel(
-                    f"numbers of type {named(view.get_dtype())}; known: {', '.join(_READABLE)}", path=path, field=name
+                    f"numbers of type {named(view.get_dtype())}; known: {', '.join(_READABLE)}", path=path, field=field
                 )
         # A tied checkpoint may carry the output matrix again, and old ones carry the rotary frequencies.
+        needed = set(self.spelled.values())
         unknown = sorted(
-            name for name in held - set(shapes) if name != "lm_head.weight" and not name.endswith("rotary_emb.inv_freq")
+            name for name in held - needed if name != "lm_head.weight" and not name.endswith("rotary_emb.inv_freq")
         )
         if unknown:
             raise UnsupportedModel("this tensor is not one we compute with", path=self.folder, field=named(unknown[0]))
+
+
+class _Part(Mapping[str, "torch.Tensor"]):
+    """Some tensors of a folder."""
+
+    def __init__(self, whole: SafetensorsFolder, names: tuple[str, ...]) -> None:
+        self.whole, self.names = whole, dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def _index(folder: Path) -> dict[str, str]:

@@ -17,6 +17,8 @@ constexpr Kernels kTable = {
     amx::rms_norm,
     amx::silu_mul,
     amx::rope,
+    amx::layer_norm,
+    amx::gelu,
     amx::store_kv,
     amx::attend_tasks,
     amx::attend_scratch,

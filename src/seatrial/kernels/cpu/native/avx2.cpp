@@ -17,6 +17,8 @@ constexpr Kernels kTable = {
     avx2::rms_norm,
     avx2::silu_mul,
     avx2::rope,
+    avx2::layer_norm,
+    avx2::gelu,
     avx2::store_kv,
     avx2::attend_tasks,
     avx2::attend_scratch,

@@ -17,6 +17,8 @@ constexpr Kernels kTable = {
     avx512::rms_norm,
     avx512::silu_mul,
     avx512::rope,
+    avx512::layer_norm,
+    avx512::gelu,
     avx512::store_kv,
     avx512::attend_tasks,
     avx512::attend_scratch,

@@ -1,11 +1,13 @@
 // Packed matrices and the decoder, as Python sees them. Everything from outside is checked here or in what it calls.
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 
@@ -114,11 +116,33 @@ Step step_of(const In<int32_t, 1>& tokens, const In<int32_t, 1>& positions, cons
               rows.data()};
 }
 
+using Places = std::optional<In<int32_t, 1>>;
+using Embeddings = std::optional<In<float, 2>>;
+
+// Both or none.
+void give(Step& step, const Places& places, const Embeddings& embeddings, int hidden) {
+  const size_t num_places = places ? places->shape(0) : 0, num_rows = embeddings ? embeddings->shape(0) : 0;
+  if (num_places != num_rows) {
+    throw std::invalid_argument(std::to_string(num_places) + " entries of `places` came with " +
+                                std::to_string(num_rows) + " rows of `embeddings`.");
+  }
+  if (num_places == 0) return;
+  if (embeddings->shape(1) != static_cast<size_t>(hidden)) {
+    throw std::invalid_argument("`embeddings` has rows of " + std::to_string(embeddings->shape(1)) +
+                                " numbers; the model has " + std::to_string(hidden) + ".");
+  }
+  step.given = extent(num_places, "`places`");
+  step.places = places->data();
+  step.embeddings = embeddings->data();
+}
+
 template <Result result>
 Out<float, 2> forward(Decoder& decoder, const In<int32_t, 1>& tokens, const In<int32_t, 1>& positions,
-                      const In<int32_t, 1>& starts, const In<int32_t, 2>& tables, const In<int32_t, 1>& rows) {
+                      const In<int32_t, 1>& starts, const In<int32_t, 2>& tables, const In<int32_t, 1>& rows,
+                      const Places& places, const Embeddings& embeddings) {
   Step step = step_of(tokens, positions, starts, tables, rows);
   step.result = result;
+  give(step, places, embeddings, decoder.model().hidden);
   std::shared_ptr<Buffer> found;
   {
     nb::gil_scoped_release release;
@@ -154,9 +178,11 @@ void bind_decoder(nb::module_& module) {
            },
            nb::call_guard<nb::gil_scoped_release>())
       .def("forward", &forward<Result::scores>, nb::arg("tokens").noconvert(), nb::arg("positions").noconvert(),
-           nb::arg("starts").noconvert(), nb::arg("tables").noconvert(), nb::arg("rows").noconvert())
+           nb::arg("starts").noconvert(), nb::arg("tables").noconvert(), nb::arg("rows").noconvert(),
+           nb::arg("places").noconvert() = nb::none(), nb::arg("embeddings").noconvert() = nb::none())
       .def("hidden", &forward<Result::hidden>, nb::arg("tokens").noconvert(), nb::arg("positions").noconvert(),
-           nb::arg("starts").noconvert(), nb::arg("tables").noconvert(), nb::arg("rows").noconvert())
+           nb::arg("starts").noconvert(), nb::arg("tables").noconvert(), nb::arg("rows").noconvert(),
+           nb::arg("places").noconvert() = nb::none(), nb::arg("embeddings").noconvert() = nb::none())
       .def("close", &Decoder::close, nb::call_guard<nb::gil_scoped_release>());
 }
 

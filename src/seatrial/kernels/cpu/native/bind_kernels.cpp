@@ -82,6 +82,23 @@ Out<float, 1> rms_norm(const std::string& level, const In<float, 1>& x, const In
   return y;
 }
 
+Out<float, 1> layer_norm(const std::string& level, const In<float, 1>& x, const In<float, 1>& weight,
+                          const In<float, 1>& bias, float eps) {
+  const Kernels& kernels = level_named(level);
+  expect(x.shape(0) == weight.shape(0) && x.shape(0) == bias.shape(0), "`x`, `weight` and `bias` differ in length.");
+  const auto y = new_array<float, 1>({x.shape(0)});
+  kernels.layer_norm(x.data(), weight.data(), bias.data(), extent(x.shape(0), "`x`"), eps, y.data());
+  return y;
+}
+
+Out<float, 1> gelu(const std::string& level, const In<float, 1>& x, const In<float, 1>& bias) {
+  const Kernels& kernels = level_named(level);
+  expect(x.shape(0) == bias.shape(0), "`x` and `bias` differ in length.");
+  const auto out = new_array<float, 1>({x.shape(0)});
+  kernels.gelu(x.data(), bias.data(), extent(x.shape(0), "`x`"), out.data());
+  return out;
+}
+
 Out<float, 1> silu_mul(const std::string& level, const In<float, 1>& gate_up) {
   const Kernels& kernels = level_named(level);
   expect(gate_up.shape(0) % 2 == 0, "`gate_up` holds as many gates as ups.");
@@ -223,6 +240,9 @@ void bind_kernels(nb::module_& module) {
   module.def("rms_norm", &rms_norm, nb::arg("level"), nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
              nb::arg("eps"));
   module.def("silu_mul", &silu_mul, nb::arg("level"), nb::arg("gate_up").noconvert());
+  module.def("layer_norm", &layer_norm, nb::arg("level"), nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
+             nb::arg("bias").noconvert(), nb::arg("eps"));
+  module.def("gelu", &gelu, nb::arg("level"), nb::arg("x").noconvert(), nb::arg("bias").noconvert());
   module.def("rope", &rope, nb::arg("level"), nb::arg("heads").noconvert(), nb::arg("cosines").noconvert(),
              nb::arg("sines").noconvert());
   nb::class_<LayerStore>(module, "LayerStore")

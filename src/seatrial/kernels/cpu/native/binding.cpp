@@ -50,4 +50,5 @@ NB_MODULE(_native, module) {
              [](const std::string& name) { return std::string(seatrial::level_named(name).name); });
   seatrial::bind_decoder(module);
   seatrial::bind_kernels(module);
+  seatrial::bind_vision(module);
 }

@@ -51,5 +51,6 @@ int extent(size_t size, const char* what);
 
 void bind_decoder(nb::module_& module);
 void bind_kernels(nb::module_& module);
+void bind_vision(nb::module_& module);
 
 }  // namespace seatrial

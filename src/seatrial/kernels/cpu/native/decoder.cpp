@@ -171,6 +171,7 @@ void Decoder::check(const Step& step) const {
     }
   }
   for (int sequence = 0; sequence < step.sequences; ++sequence) check_sequence(step, sequence);
+  check_places(step);
   for (int row = 0; row < step.rows; ++row) {
     if (step.wanted[row] < 0 || step.wanted[row] >= step.tokens) {
       refuse("Row " + std::to_string(step.wanted[row]) + " is wanted of a pass of " + std::to_string(step.tokens) +
@@ -201,6 +202,18 @@ void Decoder::check_sequence(const Step& step, int sequence) const {
       refuse("Block " + std::to_string(table[b]) + " of a sequence is outside the cache of " +
              std::to_string(num_blocks_) + " blocks.");
     }
+  }
+}
+
+// They rise, so that no two threads write one token.
+void Decoder::check_places(const Step& step) const {
+  int32_t before = -1;
+  for (int i = 0; i < step.given; ++i) {
+    if (step.places[i] <= before || step.places[i] >= step.tokens) {
+      refuse("`places` must rise within the " + std::to_string(step.tokens) + " tokens of the pass; " +
+             std::to_string(step.places[i]) + " follows " + std::to_string(before) + ".");
+    }
+    before = step.places[i];
   }
 }
 

@@ -59,6 +59,10 @@ struct Step {
   const int32_t* tables;
   const int32_t* wanted;
   Result result = Result::scores;
+  // Embeddings from outside: token places[i] begins as row i of `embeddings` [given, hidden], whatever its id.
+  int given = 0;
+  const int32_t* places = nullptr;
+  const float* embeddings = nullptr;
 };
 
 class Decoder {
@@ -83,6 +87,7 @@ class Decoder {
   friend class Pass;
   void check(const Step& step) const;
   void check_sequence(const Step& step, int sequence) const;
+  void check_places(const Step& step) const;
   void reserve(const Step& step);
   void carve(uint8_t* base, int capacity);
   Queries queries_of(const Step& step) const;

@@ -167,6 +167,23 @@ void rope(float* x, int heads, int head_dim, const float* cos, const float* sin)
   }
 }
 
+void layer_norm(const float* x, const float* weight, const float* bias, int size, float eps, float* y) {
+  float sum = 0, squares = 0;
+  for (int i = 0; i < size; ++i) sum += x[i];
+  const float mean = sum / static_cast<float>(size);
+  for (int i = 0; i < size; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const float scale = 1 / std::sqrt(squares / static_cast<float>(size) + eps);
+  for (int i = 0; i < size; ++i) y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+}
+
+void gelu(const float* x, const float* bias, int size, float* out) {
+  constexpr float kTwice = 1.5957691216f, kCubed = 0.044715f;  // 2 sqrt(2 / pi)
+  for (int i = 0; i < size; ++i) {
+    const float v = x[i] + bias[i];
+    out[i] = v / (1 + std::exp(-kTwice * (v + kCubed * v * v * v)));
+  }
+}
+
 // Where block b, head h begins: in groups of 16 positions.
 size_t head_block(const LayerCache& cache, int block, int head) {
   return static_cast<size_t>(block) * static_cast<size_t>(cache.heads) + static_cast<size_t>(head);
@@ -271,8 +288,8 @@ void attend(const LayerCache& cache, const Queries& queries, int task, float* sc
   }
 }
 
-constexpr Kernels kTable = {"generic", quantise, matmul,       rms_norm,       silu_mul, rope,
-                            store_kv,  attend_tasks, attend_scratch, attend};
+constexpr Kernels kTable = {"generic",  quantise, matmul, rms_norm,     silu_mul,       rope,
+                            layer_norm, gelu,     store_kv, attend_tasks, attend_scratch, attend};
 
 }  // namespace
 

@@ -113,6 +113,12 @@ struct Kernels {
   // Rotate `heads` heads of H values in place: pairs (i, i + H/2), cos and sin [H/2].
   void (*rope)(float* x, int heads, int head_dim, const float* cos, const float* sin);
 
+  // y = weight * (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) + bias, over `size` values.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, int size, float eps, float* y);
+
+  // out = gelu(x + bias), over `size` values: gelu(v) = v / (1 + exp(-2 u)), u = sqrt(2 / pi) (v + 0.044715 v^3).
+  void (*gelu)(const float* x, const float* bias, int size, float* out);
+
   // Store one token's keys and values ([kv heads, H], floats) at slot `slot` of block `block`.
   void (*store_kv)(const LayerCache& cache, int block, int slot, const float* keys, const float* values);
 

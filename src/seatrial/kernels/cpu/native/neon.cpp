@@ -17,6 +17,8 @@ constexpr Kernels kTable = {
     neon::rms_norm,
     neon::silu_mul,
     neon::rope,
+    neon::layer_norm,
+    neon::gelu,
     neon::store_kv,
     neon::attend_tasks,
     neon::attend_scratch,

@@ -45,6 +45,10 @@ void Pass::embed() {
     dequantise_row(embedding, step_.ids[token], decoder_.hidden_ + static_cast<ptrdiff_t>(token) * model_.hidden);
     set_angles(token);
   });
+  for_tokens(step_.given, [&](int i) {
+    const float* row = step_.embeddings + static_cast<ptrdiff_t>(i) * model_.hidden;
+    std::copy(row, row + model_.hidden, decoder_.hidden_ + static_cast<ptrdiff_t>(step_.places[i]) * model_.hidden);
+  });
 }
 
 void Pass::set_angles(int token) {

@@ -1,0 +1,207 @@
+"""Pictures and videos of a conversation, from its parts to what the engine takes.
+
+In: messages with `ImagePart`s and `VideoPart`s, and the text that the chat template made of them, with a mark where
+each part stands. Out: token ids, in which every part has become its text (row and column marks, times, one token for
+each row of numbers), and the prepared pictures in the same order. What a picture's text is follows from its file's
+head; its pixels are looked at when it is asked for. Both are kept for a while. Safe for several threads. Torch-free.
+
+A user's own text may spell a mark. It is shielded before the template sees it, and stays text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from seatrial.chat import ImagePart, Message, TextPart, VideoPart
+from seatrial.engine.prompt_check import too_many_pictures
+from seatrial.errors import UsageError
+from seatrial.models.chat_template import IMAGE_MARK, VIDEO_MARK
+from seatrial.models.pictures import (
+    PreparedPicture,
+    picture_head,
+    placeholder,
+    plan_tiles,
+    prepare_picture,
+    prepare_video,
+)
+from seatrial.models.tokenizer import Tokenizer
+from seatrial.models.vision_config import PictureRules, VisionConfig
+
+_KEPT_BYTES = 64 << 20
+_MOST_KEPT = 1024
+_MARK = re.compile(f"{IMAGE_MARK}|{VIDEO_MARK}")
+# Code points that are no characters (Unicode 16, section 23.7) stand for marks that a user wrote.
+_SHIELDS = {IMAGE_MARK: "\ufdd0", VIDEO_MARK: "\ufdd1"}
+
+
+class PlacedPart(NamedTuple):
+    """A picture or video: part `place` of message `message`."""
+
+    message: int
+    place: int
+    part: ImagePart | VideoPart
+
+
+class ReadPrompt(NamedTuple):
+    """A prompt as the engine takes it. In order, `pictures` fill the places of `token_ids` with `image_token_id`."""
+
+    token_ids: list[int]
+    pictures: tuple[PreparedPicture, ...] = ()
+
+
+class _Kept(NamedTuple):
+    text: str
+    pictures: tuple[PreparedPicture, ...] = ()
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(picture.tiles_NCHW.nbytes for picture in self.pictures)
+
+
+def parts_to_see(messages: Sequence[Message]) -> list[PlacedPart]:
+    """The pictures and videos of a conversation, in order."""
+    return [
+        PlacedPart(index, place, part)
+        for index, message in enumerate(messages)
+        for place, part in enumerate(message.parts)
+        if not isinstance(part, TextPart)
+    ]
+
+
+def shielded(messages: Sequence[Message]) -> list[Message]:
+    """The conversation without the marks that its texts spell out, which `PicturePrompts.encode` restores."""
+    return [replace(each, parts=tuple(map(_shield, each.parts))) for each in messages]
+
+
+class PicturePrompts:
+    """See the module. Of one model; `name` is what messages call it."""
+
+    def __init__(
+        self,
+        config: VisionConfig,
+        rules: PictureRules,
+        tokenizer: Tokenizer,
+        *,
+        name: str,
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
+        self._config, self._rules, self._tokenizer, self._name = config, rules, tokenizer, name
+        self._kept: OrderedDict[object, _Kept] = OrderedDict()
+        self._most_bytes = kept_bytes
+        self._num_bytes = 0
+        self._lock = threading.Lock()
+
+    def text_of(self, part: ImagePart | VideoPart) -> str:
+        """What stands for a part in the prompt. Raises InputError for what is no picture or video, or too large."""
+        key = _key(part)
+        found = self._find(key)
+        return self._keep(key, self._outline(part)).text if found is None else found.text
+
+    def num_tokens(self, part: ImagePart | VideoPart) -> int:
+        """Tokens that a part takes, marks and times included. Raises as `text_of`."""
+        return len(self._tokenizer.encode(self.text_of(part)))
+
+    def pictures_of(self, part: ImagePart | VideoPart) -> tuple[PreparedPicture, ...]:
+        """The pictures of a part, prepared: one, or the frames of a video. Raises as `text_of`, and for damage."""
+        key = _key(part)
+        found = self._find(key)
+        if found is None or not found.pictures:
+            found = self._keep(key, self._prepared(part))
+        return found.pictures
+
+    def encode(self, rendered: str, parts: Sequence[PlacedPart]) -> list[int]:
+        """Token ids of a rendered conversation, its marks replaced by what stands for `parts`.
+
+        Raises UsageError where the template has left a part out, and as `text_of`.
+        """
+        wanted = [IMAGE_MARK if isinstance(each.part, ImagePart) else VIDEO_MARK for each in parts]
+        if _MARK.findall(rendered) != wanted:
+            raise UsageError(
+                f"The chat template of `{self._name}` has no place for a picture where this conversation has one. "
+                "Put pictures into the user's messages.",
+                field="messages",
+            )
+        between = _MARK.split(rendered)
+        texts = [self.text_of(each.part) for each in parts]
+        whole = between[0] + "".join(text + rest for text, rest in zip(texts, between[1:], strict=True))
+        whole = whole.replace(_SHIELDS[VIDEO_MARK], VIDEO_MARK)
+        ids: list[int] = []
+        for index, piece in enumerate(whole.split(_SHIELDS[IMAGE_MARK])):
+            ids += [token for half in _halves() for token in self._tokenizer.encode(half)] if index else []
+            ids += self._tokenizer.encode(piece)
+        return ids
+
+    def check_room(self, num_tokens: int, parts: Sequence[PlacedPart], limit: int) -> None:
+        """Raises ContextTooLong, saying how many parts fit, where `num_tokens` leave no room for an answer."""
+        if parts and num_tokens >= limit:
+            costs = [self.num_tokens(each.part) for each in parts]
+            raise too_many_pictures(num_tokens, costs, limit=limit, name=self._name)
+
+    def _outline(self, part: ImagePart | VideoPart) -> _Kept:
+        """What can be said of a picture before its pixels are looked at; of a video, only reading it tells."""
+        if isinstance(part, VideoPart):
+            return self._prepared(part)
+        head = picture_head(part.data)
+        plan = plan_tiles(head.width, head.height, self._rules, part.detail)
+        return _Kept(placeholder(plan, self._config.tokens_per_tile))
+
+    def _prepared(self, part: ImagePart | VideoPart) -> _Kept:
+        if isinstance(part, VideoPart):
+            video = prepare_video(part.path, self._config, self._rules)
+            return _Kept(video.text, tuple(video.pictures))
+        picture = prepare_picture(part.data, self._config, self._rules, part.detail)
+        return _Kept(picture.text, (picture,))
+
+    def _find(self, key: object) -> _Kept | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def _keep(self, key: object, made: _Kept) -> _Kept:
+        with self._lock:
+            before = self._kept.pop(key, None)
+            self._num_bytes += made.num_bytes - (before.num_bytes if before else 0)
+            self._kept[key] = made
+            self._drop_oldest(key)
+        return made
+
+    def _drop_oldest(self, newest: object) -> None:
+        """Drop tiles beyond the room there is, but those of the newest; texts are small and stay for longer."""
+        for key, kept in list(self._kept.items()):
+            if self._num_bytes <= self._most_bytes or key == newest:
+                break
+            self._num_bytes -= kept.num_bytes
+            self._kept[key] = kept._replace(pictures=())
+        while len(self._kept) > _MOST_KEPT:
+            _, gone = self._kept.popitem(last=False)
+            self._num_bytes -= gone.num_bytes
+
+
+def _key(part: ImagePart | VideoPart) -> object:
+    """What a part's content is known by: the digest of its bytes, or a file as it lies on the disk now."""
+    if isinstance(part, ImagePart):
+        return hashlib.sha256(part.data).digest(), part.detail
+    try:
+        state = part.path.stat()
+    except OSError:
+        return part.path
+    return part.path.absolute(), state.st_mtime_ns, state.st_size
+
+
+def _shield(part: TextPart | ImagePart | VideoPart) -> TextPart | ImagePart | VideoPart:
+    if not isinstance(part, TextPart):
+        return part
+    return TextPart(_MARK.sub(lambda found: _SHIELDS[found[0]], part.text))
+
+
+def _halves() -> tuple[str, str]:
+    """The mark of a picture in two pieces, neither of which the vocabulary has as a token of its own."""
+    return IMAGE_MARK[:1], IMAGE_MARK[1:]

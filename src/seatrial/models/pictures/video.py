@@ -1,0 +1,43 @@
+"""One video, ready for a prompt and for the encoder.
+
+In: a path, the vision configuration and the rules of preparation. Out: a `PreparedVideo`: its text with the time of
+every frame, and the frames as pictures that are not split. transformers scales frames with torchvision; here, as
+pictures are, with Pillow: to the video's longest edge, then into one tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seatrial.models.pictures.frames import sample_video
+from seatrial.models.pictures.plan import TilePlan, placeholder
+from seatrial.models.pictures.preparing import PreparedPicture, prepared
+from seatrial.models.pictures.video_text import video_text
+from seatrial.models.vision_config import PictureRules, VisionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedVideo:
+    """A video as the model sees it: `text` stands for it in a prompt, with every frame's `<image>`s in order."""
+
+    text: str
+    pictures: list[PreparedPicture]
+
+
+def prepare_video(path: Path, config: VisionConfig, rules: PictureRules) -> PreparedVideo:
+    """Prepare a video file. Raises InputError as `sample_video` does."""
+    from PIL import Image
+
+    edge = rules.tile_edge
+    plan = TilePlan(edge, edge, 0, 0, 1)
+
+    def tile(picture: Image.Image) -> Image.Image:
+        return picture.resize((edge, edge), Image.Resampling.LANCZOS)
+
+    video = sample_video(path, rules.video, shaped=tile)
+    pictures = [prepared(np.asarray(frame.picture)[None], plan, config, rules) for frame in video.frames]
+    frame_text = placeholder(plan, config.tokens_per_tile)
+    return PreparedVideo(video_text([frame.at_s for frame in video.frames], video.duration_s, frame_text), pictures)

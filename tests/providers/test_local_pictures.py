@@ -1,0 +1,205 @@
+"""Pictures through the local provider: answers, counts, what is refused and how it is named."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, VideoPart, gather, message
+from seatrial.engine import SamplingParams
+from seatrial.errors import ContextTooLong, ProviderError, RequestRejected
+from seatrial.providers.base import CountsPictures, CountsTokens
+from seatrial.providers.local import LocalProvider, load_local
+
+
+def picture(seed: int = 1, width: int = 100, height: int = 60, detail: Any = "auto") -> ImagePart:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return ImagePart(file.getvalue(), "image/png", detail)
+
+
+def ask(*parts: str | ImagePart | VideoPart, **changes: Any) -> ChatRequest:
+    shown = tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
+    return ChatRequest((message("system", "look"), Message("user", shown)), **{"max_tokens": 8, **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_vision: Callable[..., Any]) -> Path:
+    return tiny_vision().write_folder(tmp_path_factory.mktemp("tiny") / "seeing")
+
+
+@pytest.fixture
+async def provider(folder: Path) -> Any:
+    loaded = load_local(folder, dtype="float32", device="cpu", name="tiny-eyes", context_length=512)
+    yield loaded
+    await loaded.close()
+
+
+@pytest.fixture
+async def words(tmp_path: Path, tiny: Callable[..., Any]) -> Any:
+    loaded = load_local(tiny().write_folder(tmp_path / "words"), dtype="float32", device="cpu", name="words")
+    yield loaded
+    await loaded.close()
+
+
+async def test_an_answer_about_a_picture(provider: LocalProvider) -> None:
+    request = ask("what is ", picture(), "?")
+    reply = await gather(provider.stream(request))
+    expected = provider.model.read(request.messages)
+    assert reply.finished is not None
+    assert reply.finished.usage is not None
+    assert reply.finished.usage.prompt_tokens == len(expected.token_ids) == provider.count_tokens(request)
+    again = await gather(provider.stream(request))
+    assert again.text == reply.text
+    assert again.finished is not None
+    assert again.finished.usage is not None
+    assert again.finished.usage.cached_tokens > 52
+    metrics = provider.metrics
+    assert (metrics.num_pictures, metrics.num_pictures_encoded, metrics.num_tiles_encoded) == (2, 1, 13)
+    other = await gather(provider.stream(ask("what is ", picture(2), "?")))
+    assert other.text != reply.text
+
+
+async def test_many_at_once_are_answered_as_alone(provider: LocalProvider) -> None:
+    requests = [ask("what is ", picture(seed % 3, detail="low"), f"? {seed}") for seed in range(8)]
+    requests += [ask("hello"), ask(picture(4), picture(5), "which")]
+    together = await asyncio.gather(*(gather(provider.stream(request)) for request in requests))
+    for request, reply in zip(requests, together, strict=True):
+        assert (await gather(provider.stream(request))).text == reply.text
+    assert provider.metrics.num_pictures_encoded == 5
+
+
+async def test_counting(provider: LocalProvider) -> None:
+    assert isinstance(provider, CountsTokens)
+    assert isinstance(provider, CountsPictures)
+    bare, seen = provider.count_tokens(ask("what is ", "?")), provider.count_tokens(ask("what is ", picture(), "?"))
+    assert seen - bare == provider.count_picture_tokens(picture()) > 52
+    assert provider.count_picture_tokens(picture(detail="low")) == 4 + 3
+    many = ask(*(picture(seed) for seed in range(20)), "which")
+    assert provider.count_tokens(many) > 20 * 52 > provider.context_length
+
+
+async def test_pictures_are_prepared_beside_the_event_loop(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seatrial.engine import picture_prompt
+
+    threads: list[int] = []
+    prepare = picture_prompt.prepare_picture
+
+    def watched(*args: Any) -> Any:
+        threads.append(threading.get_ident())
+        return prepare(*args)
+
+    monkeypatch.setattr(picture_prompt, "prepare_picture", watched)
+    await gather(provider.stream(ask(picture(8), "what")))
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_what_is_no_picture_is_named_by_its_place(provider: LocalProvider) -> None:
+    cut = picture(width=300, height=300)
+    for part, code in (
+        (ImagePart(b"%PDF-1.4", "image/png"), "invalid_image"),
+        (ImagePart(b"", "image/png"), "invalid_image"),
+        (replace(cut, data=cut.data[:1000]), "invalid_image"),
+        (picture_of_pixels(40_000, 40_000), "image_too_large"),
+        (VideoPart(Path("nowhere.mp4")), "invalid_image"),
+    ):
+        with pytest.raises(RequestRejected) as caught:
+            await gather(provider.stream(ask("what is ", picture(), part)))
+        assert (caught.value.param, caught.value.code) == ("messages[1].content[2]", code), part
+    assert provider.metrics.num_tiles_encoded == 0
+
+
+def picture_of_pixels(width: int, height: int) -> ImagePart:
+    """A small file that says it is large."""
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "png")
+    return ImagePart(file.getvalue(), "image/png")
+
+
+async def test_a_model_of_text_alone(words: LocalProvider) -> None:
+    says = r"`words` reads text only; .* `smolvlm2-256m`"
+    with pytest.raises(RequestRejected, match=says) as caught:
+        await gather(words.stream(ask("what is ", picture())))
+    assert caught.value.param == "messages[1].content[1]"
+    with pytest.raises(RequestRejected, match=says) as caught:
+        words.count_tokens(ask("what is ", picture()))
+    assert caught.value.param == "messages[1].content[1]"
+    with pytest.raises(RequestRejected, match="reads text only"):
+        words.count_picture_tokens(picture())
+
+
+async def test_too_many_pictures_say_how_many_fit(provider: LocalProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    from seatrial.engine import picture_prompt
+
+    monkeypatch.setattr(picture_prompt, "prepare_picture", lambda *a: pytest.fail("pixels were decoded"))
+    with pytest.raises(ContextTooLong, match=r"for 9 pictures; `tiny-eyes` takes 512, .* The first 5 fit\."):
+        await gather(provider.stream(ask(*(picture(seed) for seed in range(9)), "which")))
+
+
+async def test_who_goes_away_while_a_picture_is_encoded_frees_its_place(provider: LocalProvider) -> None:
+    eyes = provider.model.vision
+    assert eyes is not None
+    entered, go_on = threading.Event(), threading.Event()
+    encode = eyes.encode
+
+    def slow(tiles: Any) -> Any:
+        entered.set()
+        go_on.wait(20)
+        return encode(tiles)
+
+    eyes.encode = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(gather(provider.stream(ask(picture(11), "what"))))
+    await asyncio.to_thread(entered.wait, 20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    go_on.set()
+    assert (await gather(provider.stream(ask("hello")))).finished is not None
+    metrics = provider.metrics
+    assert (metrics.num_running, metrics.num_waiting, metrics.num_pictures_encoded) == (0, 0, 0)
+    assert metrics.num_tiles_encoded == 1
+
+
+async def test_an_encoder_that_fails_fails_one_request(provider: LocalProvider) -> None:
+    eyes = provider.model.vision
+    assert eyes is not None
+    encode, bad = eyes.encode, provider.model.read(ask(picture(13, detail="low")).messages).pictures[0].tiles_NCHW[0]
+
+    def failing(tiles: Any) -> Any:
+        if any(np.array_equal(tile, bad) for tile in tiles):
+            raise RuntimeError("a bad tile")
+        return encode(tiles)
+
+    eyes.encode = failing  # type: ignore[method-assign]
+    requests = [ask(picture(seed, detail="low"), "what") for seed in (12, 13, 14)]
+    found = await asyncio.gather(*(gather(provider.stream(each)) for each in requests), return_exceptions=True)
+    assert [isinstance(each, BaseException) for each in found] == [False, True, False]
+    assert isinstance(found[1], ProviderError)
+    assert "`tiny-eyes` failed while it looked at a picture: RuntimeError: a bad tile" in str(found[1])
+
+
+async def test_a_prompt_as_it_stands_holds_no_pictures(provider: LocalProvider) -> None:
+    """Ids of a plain prompt may hold the picture's own token; it is a token like any other."""
+    ids = (1, 5, 5, 100)
+    reply = await gather(provider.stream(ChatRequest((), prompt=ids, max_tokens=4)))
+    assert reply.finished is not None
+    assert provider.metrics.num_pictures == 0
+    assert (await gather(provider.stream(ask("<image>", max_tokens=4)))).finished is not None
+
+
+def test_a_penalty_does_not_count_pictures(folder: Path) -> None:
+    provider = load_local(folder, dtype="float32", device="cpu", name="tiny-eyes", context_length=512)
+    how = SamplingParams(max_tokens=6, repetition_penalty=2.0, ignore_eos=True)
+    assert len(provider.model.generate(ask(picture(), "hello").messages, how).token_ids) == 6
