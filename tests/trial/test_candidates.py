@@ -22,8 +22,28 @@ def catalog() -> Catalog:
 
 
 def test_a_local_model_of_the_catalog(catalog: Catalog) -> None:
-    expected = Candidate(id="smollm2-135m", kind="catalog", target="smollm2-135m", model="smollm2-135m", runs_here=True)
+    expected = Candidate(
+        id="smollm2-135m", kind="catalog", target="smollm2-135m", model="smollm2-135m", runs_here=True, sees=False
+    )
     assert parse_candidate("smollm2-135m", catalog) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sees"),
+    [
+        ("smollm3-3b", False),
+        ("smolvlm2-256m", True),
+        ("hf:HuggingFaceTB/SmolVLM2-2.2B-Instruct", True),
+        ("hf:owner/name", None),
+        ("gpt-5-mini", True),
+        ("openai:gpt-5-mini", True),
+        ("openai:some-model", None),
+        ("http://localhost:8000/v1#m", None),
+        ("baseline:majority", None),
+    ],
+)
+def test_whether_a_candidate_sees_is_what_the_catalog_knows(catalog: Catalog, text: str, sees: bool | None) -> None:
+    assert parse_candidate(text, catalog).sees is sees
 
 
 def test_a_hosted_model_goes_by_its_api_name(catalog: Catalog) -> None:
@@ -57,6 +77,7 @@ def test_settings(catalog: Catalog, text: str, settings: dict[str, object]) -> N
         ("hf:owner/name", "owner/name", None, {}),
         ("hf:owner/name@v1.2", "owner/name", "v1.2", {}),
         ("hf:owner/name@refs/pr/3,dtype=f16", "owner/name", "refs/pr/3", {"dtype": "f16"}),
+        ("hf:owner/name/file-Q8_0.gguf@v1", "owner/name/file-Q8_0.gguf", "v1", {}),
         ("hf:owner/name@temperature=1", "owner/name", None, {"temperature": 1.0}),
     ],
 )

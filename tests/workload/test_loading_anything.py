@@ -12,6 +12,7 @@ from written import write_folder
 
 from seatrial.errors import WorkloadError
 from seatrial.workload.loading import load_workload
+from seatrial.workload.scorers import SCORER_NAMES
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -28,9 +29,12 @@ records = st.fixed_dictionaries(
         "cluster": json_values,
         "messages": st.lists(st.fixed_dictionaries({"role": roles, "content": st.text(max_size=4)}), max_size=4)
         | json_values,
+        "image": st.sampled_from(["any.jsonl", "../any.jsonl", "none.png"]) | json_values,
+        "images": st.lists(st.just("any.jsonl"), max_size=2) | json_values,
+        "video": st.just("any.jsonl") | json_values,
     },
 )
-scorers = st.sampled_from([None, "exact", "label", "number", "contains", "regex", "json_fields", "json_schema"])
+scorers = st.sampled_from([None, *SCORER_NAMES])
 on_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 

@@ -19,6 +19,8 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "number": ({"relative_tolerance": 0.1}, 12),
     "contains": ({"whole_words": True}, ["yes", "{"]),
     "regex": ({"pattern": r"(\w+)"}, "yes"),
+    "anls": ({"threshold": 0.4}, ["yes", "not sure"]),
+    "relaxed_accuracy": ({"exact_years": True}, [12, "yes"]),
     "json_fields": (
         {
             "average": "micro",

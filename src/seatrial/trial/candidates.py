@@ -33,7 +33,7 @@ _BASELINES = ("majority", "nearest")
 _FORMS = (
     "hf:owner/name, ./folder, ./file.gguf, openai:NAME, http://host:port/v1#name, baseline:majority, baseline:nearest"
 )
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?:/[\w.-]+\.gguf)?")
 
 
 def parse_candidates(texts: Iterable[str], catalog: Catalog) -> tuple[Candidate, ...]:
@@ -90,6 +90,7 @@ def _catalog(text: str, settings: str, entry: Entry) -> Candidate:
         settings=parsed,
         hosted_reasoning=not is_local and _takes_no_temperature(entry),
         runs_here=is_local,
+        sees=_sees(entry),
     )
 
 
@@ -102,7 +103,16 @@ def _hub(text: str, catalog: Catalog) -> Candidate:
     entry = _entry_where(catalog, lambda entry: entry.weights is not None and entry.weights.repository == name)
     parsed = parse_settings(text, settings, LOCAL, entry)
     model = entry.id if entry else None
-    return Candidate(id=text, kind="hub", target=name, model=model, revision=revision, settings=parsed, runs_here=True)
+    return Candidate(
+        id=text,
+        kind="hub",
+        target=name,
+        model=model,
+        revision=revision,
+        settings=parsed,
+        runs_here=True,
+        sees=_sees(entry),
+    )
 
 
 def _openai(text: str, catalog: Catalog) -> Candidate:
@@ -117,6 +127,7 @@ def _openai(text: str, catalog: Catalog) -> Candidate:
         model=entry.id if entry else None,
         settings=parse_settings(text, settings, HOSTED, entry),
         hosted_reasoning=entry is None or _takes_no_temperature(entry),
+        sees=_sees(entry),
     )
 
 
@@ -176,6 +187,10 @@ def _exists(name: str) -> bool:
 
 def _entry_where(catalog: Catalog, matches: Callable[[Entry], bool]) -> Entry | None:
     return next((entry for entry in catalog.entries.values() if matches(entry)), None)
+
+
+def _sees(entry: Entry | None) -> bool | None:
+    return None if entry is None else "image" in entry.modalities
 
 
 def _takes_no_temperature(entry: Entry) -> bool:

@@ -8,10 +8,17 @@ items, and are written like any other.
 
 from __future__ import annotations
 
+import re
+
 from seatrial.errors import NotRunnable
 from seatrial.trial.record import Failure, Observation
 
 MAX_HELD = 3
+_READS_TEXT_ONLY = re.compile(
+    r"(?i)not (?:a |an )?(?:multi-?modal|vision)|reads text only|(?:image|vision|multi-?modal)\w*(?: input| content)?s?"
+    r"(?: is| are)? (?:not supported|only supported by|unsupported)|(?:not|n.t) support \w{0,20} ?(?:image|vision)"
+    r"|at most 0 image"
+)
 
 
 class Door:
@@ -54,6 +61,8 @@ def _problem(failure: Failure) -> str | None:
         return "Check the address and the model's name"
     if failure.code == "insufficient_quota":
         return "Add credit to the account"
+    if failure.type in ("RequestRejected", "ProviderUnavailable") and _READS_TEXT_ONLY.search(failure.message):
+        return "Ask a model that takes pictures"
     if failure.code == "unsupported_parameter":
         return "Leave that setting out of the candidate or the workload"
     return None

@@ -14,6 +14,7 @@ import msgspec
 
 from seatrial.errors import UsageError
 from seatrial.trial.candidates import identity
+from seatrial.trial.pictures import picture_records
 from seatrial.trial.record import Candidate, ItemRecord, WorkloadRecord
 from seatrial.workload.specification import Item, Workload
 
@@ -114,7 +115,14 @@ def item_records(planned: PlannedWorkload) -> list[ItemRecord]:
     """A workload's planned items as a run remembers them."""
     name = planned.workload.name
     return [
-        ItemRecord(workload=name, id=item.id, input=item.input, expected=item.expected, cluster=item.cluster)
+        ItemRecord(
+            workload=name,
+            id=item.id,
+            input=item.input,
+            expected=item.expected,
+            cluster=item.cluster,
+            pictures=picture_records(item),
+        )
         for item in planned.items
     ]
 

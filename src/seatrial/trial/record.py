@@ -24,7 +24,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `model` is the catalog id where the catalog knows it, else None. `target` is what is left for the provider: a hub
     name, path, model name at the server. `settings` are parsed and validated (`dtype`, `temperature`, `top_p`,
     `top_k`, `max_tokens`, `thinking`, `reasoning_effort`, `seed`). `hosted_reasoning`: the model takes no temperature,
-    and thinks before it answers. `runs_here`: this process computes the answers.
+    and thinks before it answers. `runs_here`: this process computes the answers. `sees`: whether it takes pictures,
+    None where the catalog does not know it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings: dict[str, str | float | int | bool] = {}
     hosted_reasoning: bool = False
     runs_here: bool = False
+    sees: bool | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +82,15 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     started_at: datetime
 
 
+class PictureRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A picture or video that an item asks about. `key` stands for the file's content (32 hexadecimal digits), `name`
+    is the file's, without its folder."""
+
+    key: str
+    name: str
+    is_video: bool = False
+
+
 class ItemRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An item as it was asked, kept with the run so that it can be judged and shown without its workload's files."""
 
@@ -88,6 +99,7 @@ class ItemRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input: str
     expected: Any
     cluster: str | None = None
+    pictures: list[PictureRecord] = []
 
 
 class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

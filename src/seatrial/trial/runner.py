@@ -21,8 +21,10 @@ from seatrial.providers.base import Provider
 from seatrial.trial.asking import Asker, Asking, CostOf
 from seatrial.trial.door import Door
 from seatrial.trial.log import ObservationLog
+from seatrial.trial.pictures import has_pictures, keep_pictures
 from seatrial.trial.plan import Plan, PlannedWorkload, Question
 from seatrial.trial.record import Candidate, Environment, NotMeasured, Observation, Run
+from seatrial.trial.sight import check_sight
 from seatrial.trial.store import OpenRun, load_run, open_run, write_manifest
 from seatrial.workload.specification import Workload
 
@@ -90,6 +92,8 @@ async def run_trial(
         trial.begin(retry_failures)
         for candidate in plan.candidates:
             await trial.run_candidate(candidate)
+        if has_pictures(plan.workloads):
+            await asyncio.to_thread(keep_pictures, folder, plan.workloads, load_run(folder).observations)
     except asyncio.CancelledError:
         raise TrialInterrupted(folder, trial.num_done, plan.num_questions) from None
     finally:
@@ -179,12 +183,14 @@ class _Trial:
         door: Door,
     ) -> None:
         try:
+            check_sight(candidate, planned.workload)
             provider = self._provider_for(candidate, planned.workload)
+            if provider not in providers:
+                providers.append(provider)
+            check_sight(candidate, planned.workload, provider)
         except NotRunnable as error:  # the next workload may be one that it can do
             self._set_not_measured(candidate, error)
             return
-        if provider not in providers:
-            providers.append(provider)
         asker = Asker(provider, candidate, planned.workload, self._plan.seed, self._asking)
         handing_out = iter(questions)
         num_workers = min(self._concurrency, len(questions))

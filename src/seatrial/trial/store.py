@@ -1,8 +1,9 @@
 """A run folder on disk: opened for a trial, read by everything after it.
 
-`run.json` says what the run is, `items.jsonl` what was asked, `observations.jsonl` what came back (see `log`). A folder
-holds one run: it may grow (more candidates, more workloads, a larger limit) and is never turned into another. Whole
-files are written to a temporary name and renamed; one process at a time writes in a folder.
+`run.json` says what the run is, `items.jsonl` what was asked, `observations.jsonl` what came back (see `log`);
+`pictures/` has small versions of what items show (see `pictures`). A folder holds one run: it may grow (more
+candidates, more workloads, a larger limit) and is never turned into another. Whole files are written to a temporary
+name and renamed; one process at a time writes in a folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 from seatrial.errors import InputError, RunFolderError, StorageError
 from seatrial.trial.log import ObservationLog, read_log
 from seatrial.trial.plan import Plan, item_records, workload_record
-from seatrial.trial.record import RUN_SCHEMA, Environment, ItemRecord, Observation, Run, RunManifest
+from seatrial.trial.record import RUN_SCHEMA, Candidate, Environment, ItemRecord, Observation, Run, RunManifest
 
 if sys.platform != "win32":
     import fcntl
@@ -172,7 +173,7 @@ def _difference(before: RunManifest, plan: Plan) -> str | None:
     for candidate in before.candidates:
         if candidate.id not in planned:
             return f"`{candidate.id}` is a candidate of it"
-        if msgspec.structs.replace(candidate, model=None) != msgspec.structs.replace(planned[candidate.id], model=None):
+        if _without_catalog(candidate) != _without_catalog(planned[candidate.id]):
             return f"`{candidate.id}` stood for something else"
     workloads = {planned.workload.name: planned for planned in plan.workloads}
     for workload in before.workloads:
@@ -183,6 +184,11 @@ def _difference(before: RunManifest, plan: Plan) -> str | None:
         if workload.num_items > len(workloads[workload.name].items):
             return f"it asks {workload.num_items} items of `{workload.name}`, more than {plan.limit}"
     return None
+
+
+def _without_catalog(candidate: Candidate) -> Candidate:
+    """A candidate without what the catalog of the day says of it, which may change under a run."""
+    return msgspec.structs.replace(candidate, model=None, sees=None)
 
 
 def _manifest(

@@ -1,7 +1,8 @@
 """The fingerprint of a workload: a SHA-256 over all that could change an answer or a score, and over nothing else.
 
 The order of keys in the files, blank space and line ends do not matter. The order of items and examples does, and so
-does that of a scorer's fields and of a schema's properties: the models see them in that order.
+does that of a scorer's fields and of a schema's properties: the models see them in that order. Pictures and videos
+count by what they hold, not by what their files are called.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def _canonical_lines(
     prompt: Prompt, scorer: ScorerSpec, items: Sequence[Item], examples: Sequence[Item]
 ) -> Iterable[str]:
     yield canonical([_FORM, len(items), len(examples)])
-    yield canonical([prompt.system, prompt.user, prompt.shots, prompt.max_tokens])
+    detail = [] if prompt.detail == "auto" else [prompt.detail]
+    yield canonical([prompt.system, prompt.user, prompt.shots, prompt.max_tokens, *detail])
     yield canonical(scorer.name)
     for name in sorted(scorer.settings):
         yield canonical([name, scorer.settings[name]], keep_key_order=name in _ORDERED_SETTINGS)
@@ -39,4 +41,5 @@ def _canonical_lines(
 
 def _content(item: Item) -> list[Any]:
     turns = [[turn.role, turn.text] for turn in item.messages]
-    return [item.id, item.input, item.expected, item.cluster, turns]
+    shown = [[len(item.pictures), *item.media_sha256]] if item.media_sha256 else []
+    return [item.id, item.input, item.expected, item.cluster, turns, *shown]

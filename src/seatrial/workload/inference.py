@@ -20,6 +20,8 @@ TASK_OF_SCORER = {
     "json_fields": "extraction",
     "json_schema": "extraction",
     "number": "reasoning",
+    "anls": "extraction",
+    "relaxed_accuracy": "extraction",
 }
 _MOST_LABELS, _LONGEST_LABEL, _MOST_LABEL_WORDS, _TIMES_EACH = 200, 60, 6, 3
 

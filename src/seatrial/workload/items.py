@@ -1,6 +1,7 @@
 """Items from the objects on a file's lines: plain ones (`input`, `expected`) and conversations (`messages`).
 
-What is expected stays as the file has it; the scorer checks it later, with the line at hand.
+Either may show pictures or a video (`image`, `images`, `video`): files beside the one with the items. What is expected
+stays as the file has it; the scorer checks it later, with the line at hand.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any, cast
 from seatrial.chat import Message, Role, message
 from seatrial.errors import WorkloadError, nearest_names
 from seatrial.workload.lines import Line, read_lines
+from seatrial.workload.media import Media, MediaFolder
 from seatrial.workload.specification import Item
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_SHOW_INSTEAD = " To show a picture, save it beside the file and name it in the item's `image`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +29,20 @@ class PlacedItem:
     item: Item
 
 
-def read_items(file: Traversable, *, cluster: str | None, cluster_required: bool) -> list[PlacedItem]:
-    """The items of a file. `cluster` names the field that says which items share a source.
+def read_items(
+    file: Traversable, *, folder: Traversable, cluster: str | None, cluster_required: bool
+) -> list[PlacedItem]:
+    """The items of a file in `folder`. `cluster` names the field that says which items share a source.
 
     Raises:
         WorkloadError: a line that is no item, or an id that was there before (names both lines).
     """
     placed: list[PlacedItem] = []
     line_of_id: dict[str, int] = {}
+    beside = MediaFolder(folder)
     for line in read_lines(file):
         try:
-            item = _item(line, cluster, cluster_required)
+            item = _item(line, beside, cluster, cluster_required)
         except WorkloadError as error:
             raise WorkloadError(error.reason, path=str(file), line=line.number, field=error.field) from None
         first = line_of_id.setdefault(item.id, line.number)
@@ -48,7 +54,7 @@ def read_items(file: Traversable, *, cluster: str | None, cluster_required: bool
     return placed
 
 
-def _item(line: Line, cluster: str | None, cluster_required: bool) -> Item:
+def _item(line: Line, beside: MediaFolder, cluster: str | None, cluster_required: bool) -> Item:
     record = line.record
     if "messages" in record and "input" in record:
         raise WorkloadError("stands beside `input`: an item has one or the other.", field="messages")
@@ -56,16 +62,23 @@ def _item(line: Line, cluster: str | None, cluster_required: bool) -> Item:
     group = _name(record, cluster) if cluster is not None else None
     if group is None and cluster_required:
         raise _lacks(record, cast(str, cluster), "`workload.toml` names it as the cluster field.")
+    media = beside.media(record)
     if "messages" in record:
         messages, expected = _conversation(record)
-        return Item(item_id, messages[-1].text, expected, group, messages)
-    if "input" not in record:
+        return Item(item_id, messages[-1].text, expected, group, messages, *media)
+    return Item(item_id, _input(record, media), record.get("expected"), group, (), *media)
+
+
+def _input(record: Mapping[str, Any], media: Media) -> str:
+    """The text that is asked; beside a picture or a video there need be none."""
+    text = record.get("input", "") if media.sha256 else record.get("input")
+    if text is None and "input" not in record:
         raise _lacks(record, "input", "An item has `input` (or `messages`) and `expected`.")
-    if not isinstance(record["input"], str):
-        raise WorkloadError(f"must be a text, is {_kind(record['input'])}.", field="input")
-    if not record["input"].strip():
+    if not isinstance(text, str):
+        raise WorkloadError(f"must be a text, is {_kind(text)}.", field="input")
+    if not text.strip() and not media.sha256:
         raise WorkloadError("must not be empty.", field="input")
-    return Item(item_id, record["input"], record.get("expected"), group)
+    return text
 
 
 def _lacks(record: Mapping[str, Any], field: str, why: str) -> WorkloadError:
@@ -134,7 +147,9 @@ def _content(content: Any, field: str) -> str:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind != "text" or not isinstance(part.get("text"), str):
             raise WorkloadError(
-                f"parts of a workload must be of the type `text`; this one is of {kind!r}.", field=f"{field}[{place}]"
+                f"parts of a workload must be of the type `text`; this one is of {kind!r}."
+                f"{_SHOW_INSTEAD if kind in ('image', 'image_url', 'input_image', 'video') else ''}",
+                field=f"{field}[{place}]",
             )
         texts.append(part["text"])
     return "".join(texts)

@@ -1,4 +1,4 @@
-"""Workloads from where they are kept: built in, a folder with a `workload.toml`, or a bare file of JSON lines.
+"""Workloads from where they are kept: built in, a folder with a `workload.toml`, a bare file of JSON lines, a data set.
 
 A name or path comes in; a `Workload` with everything checked goes out, or an error that names the file, line and field.
 The format is in `docs/workloads.md`.
@@ -12,23 +12,29 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from seatrial.errors import UnknownName, WorkloadError
+from seatrial.errors import UnknownName, UsageError, WorkloadError
 from seatrial.workload.fingerprint import fingerprint
 from seatrial.workload.inference import TASK_OF_SCORER, Inferred, infer_scorer, prompt_for
 from seatrial.workload.items import PlacedItem, read_items
 from seatrial.workload.manifest import FILE_NAME, Manifest, read_manifest
 from seatrial.workload.scorers import SCORER_NAMES, check_expected
 from seatrial.workload.specification import Item, Prompt, ScorerSpec, Workload
+from seatrial.workload.sroie import NAME as SROIE
+from seatrial.workload.sroie import SOURCE as SROIE_SOURCE
+from seatrial.workload.sroie import is_sroie, read_sroie
 
 ITEMS_NAME, EXAMPLES_NAME = "items.jsonl", "examples.jsonl"
 _PLAIN_CLUSTER = "cluster"
 
 
-def load_workload(name_or_path: str, *, scorer: str | None = None) -> Workload:
+def load_workload(name_or_path: str, *, scorer: str | None = None, data: Path | None = None) -> Workload:
     """Load a workload by built-in name, folder or file. `scorer` replaces the one of a folder, or says a file's.
+
+    `data` is where public data sets lie: the name `sroie` means a folder in it, unless there is one at hand.
 
     Raises:
         UnknownName: there is no such workload or scorer; the nearest are offered.
+        UsageError: `sroie`, and it is not there; says where it can be had.
         WorkloadError: what is there cannot be used, with file, line and field.
     """
     if scorer is not None and scorer not in SCORER_NAMES:
@@ -36,10 +42,14 @@ def load_workload(name_or_path: str, *, scorer: str | None = None) -> Workload:
     if name_or_path in builtin_names():
         return _from_folder(_builtin_folder().joinpath(name_or_path), name_or_path, scorer)
     path = Path(name_or_path)
+    if name_or_path == SROIE and not path.exists():
+        path = _sroie_folder(data)
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError):
         is_folder = exists = False
+    if is_folder and is_sroie(path):
+        return _from_sroie(path, name_or_path, scorer)
     if is_folder:
         return _from_folder(path, name_or_path, scorer)
     if exists and path.name == FILE_NAME:
@@ -52,6 +62,17 @@ def load_workload(name_or_path: str, *, scorer: str | None = None) -> Workload:
         builtin_names(),
         f"Built in are {', '.join(builtin_names())}; there is no file or folder of that name.",
     )
+
+
+def _sroie_folder(data: Path | None) -> Path:
+    folder = None if data is None else data / SROIE
+    if folder is None or not folder.is_dir():
+        where = "SEATRIAL_DATA is not set" if folder is None else f"there is no folder {folder}"
+        raise UsageError(
+            f"The receipts of `{SROIE}` do not come with Seatrial, and {where}. Get them from {SROIE_SOURCE}, then "
+            "give the folder that holds `img` and `key`."
+        )
+    return folder
 
 
 def builtin_names() -> tuple[str, ...]:
@@ -70,8 +91,12 @@ def _from_folder(folder: Traversable, origin: str, scorer_name: str | None) -> W
     manifest = read_manifest(folder, with_scorer=scorer_name is None)
     items_file, examples_file = folder.joinpath(ITEMS_NAME), folder.joinpath(EXAMPLES_NAME)
     cluster, required = manifest.cluster or _PLAIN_CLUSTER, manifest.cluster is not None
-    items = _some_items(items_file, cluster, required)
-    examples = read_items(examples_file, cluster=cluster, cluster_required=False) if examples_file.is_file() else []
+    items = _some_items(items_file, folder, cluster, required)
+    examples = (
+        read_items(examples_file, folder=folder, cluster=cluster, cluster_required=False)
+        if examples_file.is_file()
+        else []
+    )
     inferred = Inferred(manifest.scorer, ()) if manifest.scorer else _inferred(scorer_name, items_file, items, examples)
     checked_items = _checked(inferred.scorer, items_file, items)
     checked_examples = _checked(inferred.scorer, examples_file, examples)
@@ -80,8 +105,16 @@ def _from_folder(folder: Traversable, origin: str, scorer_name: str | None) -> W
     return _workload(manifest, inferred, checked_items, checked_examples, origin)
 
 
+def _from_sroie(folder: Path, origin: str, scorer_name: str | None) -> Workload:
+    if scorer_name not in (None, "json_fields"):
+        raise UsageError(f"`{origin}` is scored by `json_fields`, field by field. Leave `--scorer` out.")
+    manifest, items = read_sroie(folder)
+    assert manifest.scorer is not None
+    return _workload(manifest, Inferred(manifest.scorer, ()), _checked(manifest.scorer, folder, items), (), origin)
+
+
 def _from_file(path: Path, origin: str, scorer_name: str | None) -> Workload:
-    items = _some_items(path, _PLAIN_CLUSTER, False)
+    items = _some_items(path, path.parent, _PLAIN_CLUSTER, False)
     inferred = _inferred(scorer_name, path, items, [])
     prompt = prompt_for(inferred.scorer)
     if all(placed.item.messages for placed in items):
@@ -102,8 +135,8 @@ def _from_file(path: Path, origin: str, scorer_name: str | None) -> Workload:
     return _workload(manifest, inferred, _checked(inferred.scorer, path, items), (), origin)
 
 
-def _some_items(file: Traversable, cluster: str, required: bool) -> list[PlacedItem]:
-    items = read_items(file, cluster=cluster, cluster_required=required)
+def _some_items(file: Traversable, folder: Traversable, cluster: str, required: bool) -> list[PlacedItem]:
+    items = read_items(file, folder=folder, cluster=cluster, cluster_required=required)
     if not items:
         raise WorkloadError("has no items in it. Write one JSON object a line.", path=str(file))
     return items
@@ -146,7 +179,7 @@ def _check_no_leak(
 ) -> None:
     def asked(placed: PlacedItem) -> tuple[str, ...]:
         turns = [turn.text for turn in placed.item.messages if turn.role != "system"] or [placed.item.input]
-        return tuple(" ".join(turn.split()) for turn in turns)
+        return (*(" ".join(turn.split()) for turn in turns), *placed.item.media_sha256)
 
     line_of = {asked(placed): placed.line for placed in items}
     for placed in examples:

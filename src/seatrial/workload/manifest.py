@@ -7,18 +7,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, get_args
 
 from seatrial.errors import WorkloadError, nearest_names
 from seatrial.workload.json_text import NotJsonError, decode, usable
 from seatrial.workload.scorers import check_scorer
-from seatrial.workload.specification import Prompt, ScorerSpec
+from seatrial.workload.specification import Detail, Prompt, ScorerSpec
 
 FILE_NAME = "workload.toml"
 TASKS = ("classification", "extraction", "reasoning", "generation")
 INPUT_MARK = "{input}"
 _KEYS = ("name", "version", "title", "task", "description", "licence", "cluster", "prompt", "scorer")
-_PROMPT_KEYS = ("system", "user", "shots", "max_tokens")
+_PROMPT_KEYS = ("system", "user", "shots", "max_tokens", "detail")
+_DETAILS: tuple[Detail, ...] = get_args(Detail)
 _MOST_BYTES = 2**20
 _LONGEST_NAME = 100
 _MOST_SHOTS, _MOST_TOKENS = 100, 1_000_000
@@ -116,7 +117,15 @@ def _prompt(table: Mapping[str, Any]) -> Prompt:
         user=user.strip("\n"),
         shots=_count(table, "shots", plain.shots, 0, _MOST_SHOTS),
         max_tokens=_count(table, "max_tokens", plain.max_tokens, 1, _MOST_TOKENS),
+        detail=_detail(table.get("detail", plain.detail)),
     )
+
+
+def _detail(value: Any) -> Detail:
+    found = next((name for name in _DETAILS if name == value), None)
+    if found is None:
+        raise WorkloadError(f"must be one of {', '.join(_DETAILS)}, is {value!r}."[:200], field="prompt.detail")
+    return found
 
 
 def _scorer(table: Any, folder: Traversable) -> ScorerSpec:

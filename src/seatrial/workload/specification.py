@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from seatrial.chat import Message
 
-ScorerName = Literal["exact", "label", "number", "contains", "regex", "json_fields", "json_schema"]
+ScorerName = Literal[
+    "exact", "label", "number", "contains", "regex", "anls", "relaxed_accuracy", "json_fields", "json_schema"
+]
+
+Detail = Literal["auto", "low", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,9 @@ class Item:
     `messages` is set for chat-format items instead of a plain `input`; `input` then holds the last user turn, for
     display. `expected` is a string, number, list or object, as the scorer wants. `cluster` groups items that share a
     source (a customer, a document), None where each item stands alone.
+
+    `pictures` and `video` are absolute paths of files that were checked at loading, `media_sha256` the digests of what
+    they held then: the pictures' in order, the video's last. `input` may be empty beside them.
     """
 
     id: str
@@ -29,16 +37,23 @@ class Item:
     expected: Any
     cluster: str | None = None
     messages: tuple[Message, ...] = ()
+    pictures: tuple[Path, ...] = ()
+    video: Path | None = None
+    media_sha256: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """How an item is asked. `user` has `{input}` in it; the first `shots` examples go before it as turns."""
+    """How an item is asked. `user` has `{input}` in it; the first `shots` examples go before it as turns.
+
+    `detail` is how closely models look at pictures, where they can choose: `low` is one small view of the whole.
+    """
 
     system: str = ""
     user: str = "{input}"
     shots: int = 0
     max_tokens: int = 256
+    detail: Detail = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,16 @@ class Workload:
     def clustered(self) -> bool:
         """Whether items say which of them share a source."""
         return any(item.cluster is not None for item in self.items)
+
+    @property
+    def shows(self) -> bool:
+        """Whether candidates are shown pictures or videos."""
+        return any(item.media_sha256 for item in (*self.items, *self.examples[: self.prompt.shots]))
+
+    @property
+    def films(self) -> bool:
+        """Whether candidates are shown videos."""
+        return any(item.video is not None for item in (*self.items, *self.examples[: self.prompt.shots]))
 
 
 @dataclass(frozen=True, slots=True)

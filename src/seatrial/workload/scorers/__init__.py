@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast, get_args
 
 from seatrial.errors import WorkloadError, nearest_names
 from seatrial.workload.json_text import whole_characters
-from seatrial.workload.scorers import json_fields, json_schema, label, number, pattern, text
+from seatrial.workload.scorers import anls, json_fields, json_schema, label, number, pattern, relaxed_accuracy, text
 from seatrial.workload.scorers.settings import Setting, read_settings
 from seatrial.workload.specification import Item, Score, ScorerName, ScorerSpec, Workload
 
@@ -78,6 +78,13 @@ _SCORERS: Mapping[ScorerName, _Scorer] = {
     "number": _Scorer(number.NUMBER_SETTINGS, _anything_goes, number.check_number, number.number),
     "contains": _Scorer(text.CONTAINS_SETTINGS, _anything_goes, text.check_texts, text.contains),
     "regex": _Scorer(pattern.REGEX_SETTINGS, pattern.check_settings, pattern.check_expected, pattern.regex),
+    "anls": _Scorer(anls.ANLS_SETTINGS, _anything_goes, anls.check_expected, anls.anls),
+    "relaxed_accuracy": _Scorer(
+        relaxed_accuracy.RELAXED_ACCURACY_SETTINGS,
+        _anything_goes,
+        relaxed_accuracy.check_expected,
+        relaxed_accuracy.relaxed_accuracy,
+    ),
     "json_fields": _Scorer(
         json_fields.JSON_FIELDS_SETTINGS, _anything_goes, json_fields.check_expected, json_fields.json_fields
     ),

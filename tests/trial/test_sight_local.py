@@ -1,0 +1,44 @@
+"""A trial of pictures by models that run here: one that sees is measured, one that reads text only is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trial_values import candidate, run
+
+from seatrial.providers.local import load_local
+from seatrial.trial.plan import plan_trial
+from seatrial.trial.record import Candidate
+from seatrial.workload.loading import load_workload
+from seatrial.workload.specification import Workload
+
+
+@pytest.mark.slow
+async def test_a_model_that_sees_is_measured_and_one_that_reads_is_not(
+    tmp_path: Path, tiny: Callable[..., Any], tiny_vision: Callable[..., Any]
+) -> None:
+    folders = {
+        "sees": tiny_vision().write_folder(tmp_path / "sees"),
+        "reads": tiny().write_folder(tmp_path / "reads"),
+    }
+    local = [
+        candidate(name, kind="path", target=str(folder), model=None, runs_here=True, settings={"max_tokens": 4})
+        for name, folder in folders.items()
+    ]
+    plan = plan_trial(local, (load_workload("documents"),), seed=0, limit=2)
+
+    def provider_for(one: Candidate, of: Workload) -> Any:
+        return load_local(one.target, dtype="float32", device="cpu", name=one.id)
+
+    done = await run(plan, tmp_path / "run", provider_for)
+    assert [one.failure for one in done.observations] == [None] * 2
+    assert {one.candidate for one in done.observations} == {"sees"}
+    least = min(one.prompt_tokens or 0 for one in done.observations)
+    assert least > 100, "the tokens of the pictures are counted"
+    assert [noted.candidate for noted in done.manifest.not_measured] == ["reads"]
+    assert "reads text only" in done.manifest.not_measured[0].reason
+    again = await run(plan, tmp_path / "run", provider_for)
+    assert len(again.observations) == 2
