@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_pictures import picture
 from page_checks import CONTRAST, OUTSIDE, UNNAMED
 from playwright.sync_api import expect
 from scripted import Script, Scripted, models_of, says
 
-from seatrial.chat import ChatRequest, Finished, ReasoningDelta, TextDelta, Usage
+from seatrial.chat import ChatRequest, Finished, ImagePart, Message, ReasoningDelta, TextDelta, TextPart, Usage
 from seatrial.errors import BadReply, RequestRejected
 from seatrial.server.access import Access
 from seatrial.server.app import Application
@@ -271,6 +272,57 @@ def test_a_reload_keeps_the_conversation_and_a_new_tab_begins_anew(browser: Any,
         expect(page.locator(".turn .text strong")).to_have_text("divisible by 4")
     with opened(browser, served.url) as page:
         assert page.locator(".turn").count() == 0
+
+
+def _file(name: str, data: bytes, media_type: str = "image/png") -> dict[str, Any]:
+    return {"name": name, "mimeType": media_type, "buffer": data}
+
+
+def test_pictures_go_with_a_message_and_stay_in_the_conversation(browser: Any, served: Served) -> None:
+    receipt, other = picture(size=(300, 200)), picture("WEBP", colour="plum")
+    with opened(browser, served.url) as page:
+        files = [
+            _file("receipt.png", receipt),
+            _file("other.webp", other, "image/webp"),
+            _file("notes.txt", b"x", "text/plain"),
+        ]
+        page.set_input_files("#files", files)
+        expect(page.get_by_role("alert").filter(has_text="something else was left out")).to_be_visible()
+        tray = page.get_by_role("list", name="Pictures with your message")
+        expect(tray.get_by_role("img", name="receipt.png")).to_be_visible()
+        page.get_by_role("button", name="Leave out other.webp").click()
+        expect(tray.get_by_role("img")).to_have_count(1)
+        turn = answered(page, "What is it?")
+        expect(turn.locator(".question").get_by_role("img", name="receipt.png")).to_be_visible()
+        assert tray.is_hidden()
+        asked = Message("user", (ImagePart(receipt, "image/png"), TextPart("What is it?")))
+        assert served.provider.requests[-1].messages == (asked,)
+        turn.get_by_role("button", name="Code").click()
+        code = page.get_by_role("dialog").locator("code").inner_text()
+        assert "data:image/png;base64,…" in code
+        page.get_by_role("button", name="Close").click()
+        turn.get_by_role("button", name="Regenerate").click()
+        expect(page.locator(".turn").last).not_to_have_class(re.compile("running"))
+        assert served.provider.requests[-1].messages == (asked,)
+        answered(page, "And now?")
+        assert [message.parts for message in served.provider.requests[-1].messages][::2] == [
+            asked.parts,
+            (TextPart("And now?"),),
+        ]
+        page.reload()
+        expect(page.get_by_text("1 picture not kept over the reload")).to_be_visible()
+
+
+def test_a_picture_is_taken_back_with_the_message_it_goes_with(browser: Any, served: Served) -> None:
+    with opened(browser, served.url) as page:
+        page.set_input_files("#files", [_file("receipt.png", picture())])
+        answered(page, "one")
+        page.press("#prompt", "ArrowUp")
+        tray = page.get_by_role("list", name="Pictures with your message")
+        expect(tray.get_by_role("img", name="receipt.png")).to_be_visible()
+        page.keyboard.press("Escape")
+        assert tray.is_hidden()
+        assert page.locator(".turn").count() == 1
 
 
 def _copied(page: Any, language: str) -> str:

@@ -22,8 +22,18 @@ if _SAMPLES not in sys.path:
 
 import page_tree  # noqa: E402
 import sample  # noqa: E402
+import sample_pictures  # noqa: E402
 
-__all__ = ["TERMS", "MadeUpOpinions", "make_library", "page_tree", "replaced", "run_document", "sample"]
+__all__ = [
+    "TERMS",
+    "MadeUpOpinions",
+    "make_library",
+    "page_tree",
+    "replaced",
+    "run_document",
+    "sample",
+    "sample_pictures",
+]
 
 TERMS = JudgeTerms(margin=0.03, purpose="commercial", machine_usd_per_hour=0.10)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seatrial.trial.contrast import most_contrasting
 from seatrial.trial.record import ItemRecord, Observation
 from seatrial.verdict.document import AnswerShown, ItemDifference, LatencyProfile
 from seatrial.verdict.slices import Slices
@@ -19,8 +20,7 @@ _MOST_POINTS = 200
 def item_differences(items: Sequence[ItemRecord], slices: Slices, most: int = MOST_ITEMS_EACH) -> list[ItemDifference]:
     """For each workload up to `most` items whose scores differ between candidates.
 
-    The widest spread comes first; of equals those where candidates are most evenly split, then by item, so that the
-    log's order plays no part.
+    Those that tell candidates apart best come first (`trial.contrast`).
     """
     seen: dict[tuple[str, str], dict[str, Observation]] = {}
     for (candidate, workload), each in slices.items():
@@ -28,13 +28,10 @@ def item_differences(items: Sequence[ItemRecord], slices: Slices, most: int = MO
             seen.setdefault((workload, observation.item), {})[candidate] = observation
     found: list[ItemDifference] = []
     for workload in dict.fromkeys(item.workload for item in items):
-        differing = [
-            (item, answers)
-            for item in items
-            if item.workload == workload and _spread(answers := seen.get((workload, item.id), {})) > 0
-        ]
-        differing.sort(key=lambda pair: (-_spread(pair[1]), -_evenness(pair[1]), pair[0].id))
-        found += [_difference(item, answers) for item, answers in differing[:most]]
+        asked = {item.id: item for item in items if item.workload == workload}
+        answers = {item: seen[workload, item] for item in asked if (workload, item) in seen}
+        scores = {item: [_score(answer) for answer in each.values()] for item, each in answers.items()}
+        found += [_difference(asked[item], answers[item]) for item in most_contrasting(scores)[:most]]
     return found
 
 
@@ -47,17 +44,6 @@ def latency_profiles(slices: Slices) -> list[LatencyProfile]:
         if latencies:
             profiles.append(LatencyProfile(candidate=candidate, workload=workload, seconds=_thinned(latencies)))
     return profiles
-
-
-def _spread(answers: dict[str, Observation]) -> float:
-    scores = [_score(answer) for answer in answers.values()]
-    return max(scores) - min(scores) if len(scores) > 1 else 0.0
-
-
-def _evenness(answers: dict[str, Observation]) -> float:
-    """1 where half are right and half wrong, 0 where all agree."""
-    average = sum(_score(answer) for answer in answers.values()) / len(answers)
-    return 4 * average * (1 - average)
 
 
 def _difference(item: ItemRecord, answers: dict[str, Observation]) -> ItemDifference:

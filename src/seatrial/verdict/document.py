@@ -8,11 +8,17 @@ beside the evidence it comes from.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 DOCUMENT_SCHEMA = "seatrial.verdict/1"
+
+MOST_PICTURES = 40
+"""Pictures that a document carries, all items together."""
+
+PICTURE_BYTES = 12_000
+"""What each of them has at most, so that all together are half a megabyte."""
 
 Kind = Literal["measured", "published", "claimed", "assumed"]
 Outcome = Literal["pass", "fail", "unknown"]
@@ -242,8 +248,27 @@ class AnswerShown(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
 
 
-class ItemDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """An item on which candidates differ, for people to read."""
+class PictureShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A picture, or a frame of a video, that an item asks about; `name` is its file's.
+
+    `data` is a small version of it, WebP, `width` by `height` pixels; None: there is none to show, and `note` says why.
+    `full_width` and `full_height` are the original's. `larger` is where the run's folder has a larger version, if
+    it has one.
+    """
+
+    name: str
+    is_video: bool = False
+    data: Annotated[bytes, msgspec.Meta(max_length=PICTURE_BYTES)] | None = None
+    width: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
+    height: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
+    full_width: Annotated[int, msgspec.Meta(ge=0)] = 0
+    full_height: Annotated[int, msgspec.Meta(ge=0)] = 0
+    larger: Annotated[str, msgspec.Meta(pattern=r"^(pictures/[0-9a-f]{32}-large\.webp)?$")] = ""
+    note: str = ""
+
+
+class ItemDifference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An item on which candidates differ, for people to read. `num_more_pictures` it has beside those listed."""
 
     workload: str
     item: str
@@ -251,6 +276,8 @@ class ItemDifference(msgspec.Struct, frozen=True, kw_only=True):
     expected: Any
     cluster: str | None
     answers: list[AnswerShown]
+    pictures: list[PictureShown] = []
+    num_more_pictures: int = 0
 
 
 class LatencyProfile(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 import seatrial
 from seatrial.catalog.loading import Catalog
 from seatrial.errors import UsageError
+from seatrial.trial.pictures import RunPictures
 from seatrial.trial.record import Run
 from seatrial.verdict.break_even import break_evens
 from seatrial.verdict.cards import cards_of
@@ -27,6 +28,7 @@ from seatrial.verdict.dossier_facts import Outlook, Purpose, fact_findings
 from seatrial.verdict.dossier_money import money_findings
 from seatrial.verdict.dossier_trials import Field, trial_findings
 from seatrial.verdict.evidence import Ledger
+from seatrial.verdict.item_pictures import with_pictures
 from seatrial.verdict.marketing import check_marketing
 from seatrial.verdict.panel import cast_ballots, count_votes, vetoed_by_facts
 from seatrial.verdict.pricing import Rates, price_history, price_rows
@@ -53,8 +55,10 @@ def judge(
     margin: float = 0.03,
     purpose: Purpose = "commercial",
     machine_usd_per_hour: float,
+    pictures: RunPictures | None = None,
 ) -> Document:
-    """The verdict on a run. `margin` is the quality one is willing to lose, a fraction.
+    """The verdict on a run. `margin` is the quality one is willing to lose, a fraction. `pictures` is what the run's
+    folder keeps of its items' pictures.
 
     Raises `UsageError` for a margin outside 0 to 1, an unknown purpose, a machine that costs less than nothing, or a
     run without candidates.
@@ -93,7 +97,7 @@ def judge(
         verdict=verdict,
         evidence=ledger.listed(),
         published_scores=scores,
-        item_differences=item_differences(run.items, slices),
+        item_differences=with_pictures(item_differences(run.items, slices), run.items, pictures),
         latency_profiles=latency_profiles(slices),
     )
 

@@ -1,7 +1,7 @@
 """The items on which candidates differ, cut to what a page can hold; `verdict.json` has them all and whole.
 
 At most `PER_WORKLOAD` items of a workload, long texts clamped, and all of them together within `BUDGET_BYTES` of
-markup, workloads taking turns so that none crowds out another.
+markup, workloads taking turns so that none crowds out another; pictures are bounded by themselves.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from markupsafe import escape
 
 from seatrial.verdict.document import AnswerShown, Document, ItemDifference
 from seatrial.verdict.report.names import Name, name_of, shortened
+from seatrial.verdict.report.pictures import PictureView, bounded, view_pictures
 from seatrial.verdict.report.plots.plot import in_workload_order, workload_title
 
 PER_WORKLOAD = 60
@@ -53,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item for people to read."""
+    """One item for people to read. `num_more_pictures` it has beside those shown."""
 
     id: str
     cluster: str
@@ -61,6 +62,13 @@ class Item:
     input: Clamped
     expected: Clamped
     answers: list[Answer]
+    pictures: list[PictureView]
+    num_more_pictures: int
+
+    @property
+    def num_pictures(self) -> int:
+        """How many it asks about."""
+        return len(self.pictures) + self.num_more_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class ItemGroup:
 def view_items(document: Document, names: Mapping[str, Name]) -> list[ItemGroup]:
     """The items by workload, in the document's order."""
     by_workload: dict[str, list[ItemDifference]] = {}
-    for item in document.item_differences:
+    for item in bounded(document.item_differences):
         by_workload.setdefault(item.workload, []).append(item)
     for clamp in CLAMPS:
         shown, is_whole = _within_budget(by_workload, names, *clamp)
@@ -109,13 +117,16 @@ def _within_budget(
 
 
 def _item(item: ItemDifference, names: Mapping[str, Name], input_chars: int, answer_chars: int) -> Item:
+    preview = shortened(" ".join(item.input[: 2 * PREVIEW_CHARS].split()), PREVIEW_CHARS)
     return Item(
         id=item.item,
         cluster=item.cluster or "",
-        preview=shortened(" ".join(item.input[: 2 * PREVIEW_CHARS].split()), PREVIEW_CHARS),
+        preview=preview or shortened(", ".join(picture.name for picture in item.pictures), PREVIEW_CHARS),
         input=_clamped(item.input, input_chars),
         expected=_clamped(_as_text(item.expected), answer_chars),
         answers=[_answer(answer, names, answer_chars) for answer in item.answers],
+        pictures=view_pictures(item.pictures, item.input),
+        num_more_pictures=item.num_more_pictures,
     )
 
 
@@ -144,10 +155,11 @@ def _clamped(text: str, limit: int) -> Clamped:
 def _size(item: Item) -> int:
     texts: Sequence[str] = [
         item.preview,
+        *(text for picture in item.pictures for text in (picture.alt, picture.about, picture.note)),
         item.input.text,
         item.expected.text,
         *(part for answer in item.answers for part in (answer.text.text if answer.text else "", answer.failure)),
     ]
-    return MARKUP_BYTES * (1 + len(item.answers)) + sum(
+    return MARKUP_BYTES * (1 + len(item.answers) + len(item.pictures)) + sum(
         len(str(escape(text)).encode("utf-8", "replace")) for text in texts
     )

@@ -26,6 +26,7 @@ class Around:
 
     `anchors` are further sections, as id and words; `linked_models` have a page at `/models/ID`; `blind` is where the
     answers can be judged blind, `twin` where the whole document is, both paths on the site. Links are by `link(path)`.
+    `pictures` is the path of the folder with the items' pictures; None where the page carries them itself.
     """
 
     is_site: bool = False
@@ -33,6 +34,7 @@ class Around:
     linked_models: frozenset[str] = frozenset()
     blind: str | None = None
     twin: str | None = None
+    pictures: str | None = None
 
 
 def make_environment(loader: jinja2.BaseLoader, bytecode: Path) -> jinja2.Environment:
