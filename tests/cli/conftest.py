@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import pytest
 
-CONTRACT = str(Path(__file__).resolve().parents[1] / "contract")
-if CONTRACT not in sys.path:
-    sys.path.insert(0, CONTRACT)
+for folder in ("contract", "server"):
+    if (place := str(Path(__file__).resolve().parents[1] / folder)) not in sys.path:
+        sys.path.insert(0, place)
 
 COMMAND = [sys.executable, "-c", "from seatrial.cli.main import run; run()"]
 
@@ -83,6 +83,7 @@ def start_seatrial(tmp_path: Path, environment: dict[str, str]) -> Callable[...,
             *map(str, words),
             cwd=tmp_path,
             env=environment | (env or {}),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=_hear_ctrl_c,

@@ -91,3 +91,10 @@ def test_doctor_says_what_is_missing_and_the_way_out(seatrial) -> None:
     assert "kernels" in ran.out
     assert "seatrial pull smollm2-135m" in ran.out
     assert "sk-secret" not in seatrial("doctor", env={"OPENAI_API_KEY": "sk-secret"}).out
+
+
+def test_a_question_without_pictures_loads_no_library_for_them() -> None:
+    modules = "seatrial.cli.attachments, seatrial.cli.wiring_server, seatrial.providers.local"
+    script = f"import sys, {modules}; from seatrial.server.endpoints import chat, responses; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"PIL", "av"} & set(loaded)

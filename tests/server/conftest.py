@@ -1,4 +1,4 @@
-"""Makes the modules beside this file importable by name; OpenAI's published document, to hold replies against."""
+"""Makes importable by name the modules beside this file and the stand-in upstream; OpenAI's published document."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-HERE = str(Path(__file__).resolve().parent)
-if HERE not in sys.path:
-    sys.path.insert(0, HERE)
+HERE = Path(__file__).resolve().parent
+for folder in (str(HERE), str(HERE.parent / "contract")):
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 @pytest.fixture(scope="session")

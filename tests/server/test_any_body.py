@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from drawn_pictures import data_url, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted import CountingScripted, bytes_of, clock, counted_ids, data_values, models_of, post
@@ -32,7 +33,7 @@ CHAT: dict[str, Any] = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "t"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                {"type": "image_url", "image_url": {"url": data_url(picture()), "detail": "low"}},
             ],
         },
         {

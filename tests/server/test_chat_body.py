@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
+from drawn_pictures import data_url, huge_png
+from drawn_pictures import picture as drawn
 
 from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, Tool, ToolCall, message
 from seatrial.server.errors import Failure
@@ -16,8 +17,9 @@ from seatrial.server.wire.messages import web_addresses
 from seatrial.server.wire.sampling import choices_of, includes_usage, num_choices
 
 HELLO = [{"role": "user", "content": "Hello"}]
-PNG = b"\x89PNG not really"
-PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
+PNG = drawn()
+PNG_URL = data_url(PNG)
+JPEG = drawn("JPEG")
 LIMITS = WireLimits()
 
 
@@ -165,8 +167,13 @@ def test_roles_and_kinds_of_content():
 def test_pictures_come_in_data_urls():
     (part,) = asked(messages=picture(PNG_URL, detail="low")).messages[0].parts
     assert part == ImagePart(PNG, "image/png", "low")
-    (part,) = asked(messages=picture(PNG_URL.replace("image/png", "IMAGE/JPG"))).messages[0].parts
-    assert part == ImagePart(PNG, "image/jpeg")
+    (part,) = asked(messages=picture(data_url(JPEG, "IMAGE/JPG"))).messages[0].parts
+    assert part == ImagePart(JPEG, "image/jpeg")
+
+
+def test_a_picture_is_what_its_bytes_say():
+    (part,) = asked(messages=picture(data_url(JPEG, "image/png"))).messages[0].parts
+    assert part == ImagePart(JPEG, "image/jpeg")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +188,11 @@ def test_pictures_come_in_data_urls():
         ("data:image/png,AAAA", "invalid_image_url"),
         ("data:image/svg+xml;base64,AAAA", "invalid_image_format"),
         ("data:text/html;base64,AAAA", "invalid_image_format"),
+        (data_url(b"neither"), "invalid_image"),
+        (data_url(PNG[:20]), "invalid_image"),
+        (data_url(b"%PDF-1.7"), "invalid_image"),
+        (data_url(drawn("BMP")), "invalid_image_format"),
+        (data_url(huge_png(60_000, 60_000)), "image_too_large"),
         ("http://", "invalid_image_url"),
         ("http://[::1", "invalid_image_url"),
         ("https://example.com/a.png", "invalid_image_url"),
@@ -196,13 +208,17 @@ def test_pictures_are_bounded_in_size_and_number():
     assert refused(WireLimits(max_image_bytes=len(PNG) - 1), messages=picture(PNG_URL)).code == "image_too_large"
     assert asked(WireLimits(max_image_bytes=len(PNG)), messages=picture(PNG_URL))
     assert refused(WireLimits(max_images=1), messages=picture(PNG_URL) * 2).code == "too_many_images"
+    failure = refused(WireLimits(max_image_pixels=47), messages=picture(PNG_URL))
+    assert failure.code == "image_too_large"
+    assert "8 × 6" in failure.message
+    assert asked(WireLimits(max_image_pixels=48), messages=picture(PNG_URL))
 
 
 def test_web_addresses_are_given_to_be_fetched_where_their_host_is_allowed():
     url = "https://img.example.com/a.png"
     body = decode_chat(json.dumps({"model": "m", "messages": picture(url, detail="high") * 2}).encode())
     limits = WireLimits(image_hosts=frozenset({"img.example.com"}))
-    assert web_addresses(body.messages, limits) == [url]
+    assert web_addresses(body.messages, limits) == {url: "messages[0].content[0].image_url.url"}
     request = chat_request(body, limits, {url: ImagePart(PNG, "image/png")})
     assert request.messages[1].parts == (ImagePart(PNG, "image/png", "high"),)
     for other in ("https://example.com/a", "https://img.example.com.evil.org/a", "https://img.example.com@evil.org/a"):

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from drawn_pictures import picture
 from scripted import (
     CREATED,
     USAGE,
@@ -39,6 +40,7 @@ from seatrial.server.errors import Failure
 from seatrial.server.http import Reply, Streamed
 from seatrial.server.wire.limits import WireLimits
 
+PNG = picture()
 PATH = "/v1/chat/completions"
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 SCORES = (
@@ -432,9 +434,9 @@ async def test_metadata_comes_back():
 async def test_pictures_are_fetched_where_the_operator_allows_their_host():
     provider, asked_for = Scripted(), []
 
-    async def fetch(urls: Any) -> Any:
-        asked_for.append(list(urls))
-        return {url: ImagePart(b"P", "image/png") for url in urls}
+    async def fetch(places: Any) -> Any:
+        asked_for.append(dict(places))
+        return {url: ImagePart(PNG, "image/png") for url in places}
 
     url = "https://img.example.com/a.png"
     messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
@@ -449,8 +451,8 @@ async def test_pictures_are_fetched_where_the_operator_allows_their_host():
         else:
             with pytest.raises(Failure, match="could not be fetched"):
                 await route.endpoint(call)
-    assert asked_for == [[url]]
-    assert provider.requests[0].messages[0].parts == (ImagePart(b"P", "image/png"),)
+    assert asked_for == [{url: "messages[0].content[0].image_url.url"}]
+    assert provider.requests[0].messages[0].parts == (ImagePart(PNG, "image/png"),)
 
 
 async def test_what_the_provider_is_asked():

@@ -84,7 +84,7 @@ async def site() -> AsyncIterator[str]:
 
 async def test_pictures_are_fetched_each_by_its_address(site: str):
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
-    assert await fetch([f"{site}/picture", f"{site}/picture?2"]) == {
+    assert await fetch({f"{site}/picture": "a", f"{site}/picture?2": "b"}) == {
         f"{site}/picture": ImagePart(b"P" * 900, "image/png"),
         f"{site}/picture?2": ImagePart(b"P" * 900, "image/png"),
     }
@@ -102,19 +102,19 @@ async def test_pictures_are_fetched_each_by_its_address(site: str):
 async def test_what_is_no_picture_within_the_limits_is_refused(site: str, path: str, code: str):
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
     with pytest.raises(Failure) as caught:
-        await fetch([f"{site}/picture", site + path])
-    assert (caught.value.status, caught.value.code) == (400, code)
+        await fetch({f"{site}/picture": "a", site + path: "b"})
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, "b", code)
 
 
 async def test_no_name_leads_inside_the_network(site: str):
     fetch = picture_fetcher(LIMITS)
     for url in (f"{site}/picture", f"{site}/picture".replace("localhost", "127.0.0.1")):
-        with pytest.raises(Failure, match="could not be fetched") as caught:
-            await fetch([url])
-        assert caught.value.status == 400
+        with pytest.raises(Failure, match="could not be fetched: its address is not public") as caught:
+            await fetch({url: "messages[0]"})
+        assert (caught.value.status, caught.value.param) == (400, "messages[0]")
 
 
 async def test_a_site_that_is_not_there_is_a_clean_error():
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
     with pytest.raises(Failure, match="could not be fetched"):
-        await fetch(["http://localhost:1/x.png"])
+        await fetch({"http://localhost:1/x.png": "a"})

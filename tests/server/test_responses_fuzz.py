@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from drawn_pictures import data_url, picture
 from hypothesis import given
 from hypothesis import strategies as st
 from responses_client import ResponsesClient
@@ -26,7 +27,7 @@ CREATE: dict[str, Any] = {
             "role": "user",
             "content": [
                 {"type": "input_text", "text": "t"},
-                {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
+                {"type": "input_image", "image_url": data_url(picture()), "detail": "low"},
             ],
         },
         {"role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": []}]},

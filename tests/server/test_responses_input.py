@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from drawn_pictures import data_url, huge_png, picture
 from responses_client import ResponsesClient
 
 from seatrial.chat import ImagePart, Message, TextPart, ToolCall, message
@@ -16,8 +16,8 @@ from seatrial.server.wire.limits import WireLimits
 
 ClientOf = Callable[..., ResponsesClient]
 
-PNG = b"\x89PNG\r\n\x1a\n"
-PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
+PNG = picture()
+PNG_URL = data_url(PNG)
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "7"}
 
@@ -93,22 +93,23 @@ async def test_pictures(responses_client: ClientOf) -> None:
 
 
 async def test_pictures_are_fetched_from_hosts_that_are_allowed(responses_client: ClientOf) -> None:
-    asked: list[Sequence[str]] = []
+    asked: list[Mapping[str, str]] = []
 
-    async def fetch(urls: Sequence[str]) -> Fetched:
-        asked.append(urls)
-        return {url: ImagePart(PNG, "image/png") for url in urls}
+    async def fetch(places: Mapping[str, str]) -> Fetched:
+        asked.append(places)
+        return {url: ImagePart(PNG, "image/png") for url in places}
 
     url = "https://pictures.example/a.png"
     items = [{"role": "user", "content": [{"type": "input_image", "image_url": url}] * 2}]
     limits = WireLimits(image_hosts=frozenset({"pictures.example"}))
     (shown,) = await _messages(responses_client(limits=limits, fetch_pictures=fetch), items)
     assert shown.parts == (ImagePart(PNG, "image/png"),) * 2
-    assert asked == [[url]]
+    assert asked == [{url: "input[0].content[0].image_url"}]
 
     with pytest.raises(Failure) as refused:
         await responses_client(fetch_pictures=fetch).create(input=items)
     assert refused.value.code == "invalid_image_url"
+    assert refused.value.param == "input[0].content[0].image_url"
     assert len(asked) == 1
 
 
@@ -147,6 +148,16 @@ def _said(role: str, part: Any) -> list[Any]:
             _said("user", {"type": "input_image", "file_id": "file_1"}),
             "input[0].content[0].file_id",
             "unsupported_parameter",
+        ),
+        (
+            _said("user", {"type": "input_image", "image_url": data_url(b"a cat")}),
+            "input[0].content[0].image_url",
+            "invalid_image",
+        ),
+        (
+            _said("user", {"type": "input_image", "image_url": data_url(huge_png(60_000, 60_000))}),
+            "input[0].content[0].image_url",
+            "image_too_large",
         ),
         (
             _said("user", {"type": "input_image", "image_url": "cat.png"}),

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 
 import pytest
+from drawn_pictures import data_url
+from drawn_pictures import picture as drawn
 from responses_client import ResponsesClient, echo, text_of
 from scripted import USAGE, Scripted
 
@@ -172,7 +174,7 @@ async def test_input_items_in_pages(responses_client: ClientOf) -> None:
 
 async def test_every_kind_of_item_is_listed(responses_client: ClientOf) -> None:
     client = responses_client()
-    picture = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    picture = {"type": "input_image", "image_url": data_url(drawn())}
     asked = [
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "input_text", "text": "Look"}, picture]},

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from drawn_pictures import data_url, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionDeleted
@@ -22,6 +23,7 @@ from seatrial.server.http import Call, Reply, Streamed
 from seatrial.server.routing import RouteTable
 
 PATH = "/v1/chat/completions"
+PNG_URL = data_url(picture())
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
 Check = Callable[[str, Any], None]
 
@@ -324,7 +326,7 @@ CONVERSATION: list[dict[str, Any]] = [
         "role": "user",
         "content": [
             {"type": "text", "text": "Look"},
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+            {"type": "image_url", "image_url": {"url": PNG_URL}},
         ],
     },
     {
@@ -347,8 +349,8 @@ async def test_the_messages_that_it_answered(client: Client) -> None:
     assert [each["content"] for each in listed] == ["Be brief.", None, None, None, "x", None, "Why?"]
     assert listed[0]["name"] == "boss"
     assert listed[1]["content_parts"] == [{"type": "text", "text": "Be kind."}]
-    picture = {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "auto"}
-    assert listed[2]["content_parts"][1] == {"type": "image_url", "image_url": picture}
+    listed_picture = {"url": PNG_URL, "detail": "auto"}
+    assert listed[2]["content_parts"][1] == {"type": "image_url", "image_url": listed_picture}
     assert listed[3]["tool_calls"] == CONVERSATION[3]["tool_calls"]
     assert listed[4]["tool_call_id"] == "c"
     assert (listed[5]["content_parts"], listed[5]["refusal"]) == ([{"type": "text", "text": "Well."}], "No.")

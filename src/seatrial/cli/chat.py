@@ -1,8 +1,11 @@
-"""`seatrial chat`: a conversation with one model in the terminal."""
+"""`seatrial chat`: a conversation with one model in the terminal, about pictures and videos too."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +14,13 @@ if TYPE_CHECKING:
     import asyncio
 
     from seatrial.chat import ChatRequest, Message
+    from seatrial.cli.attachments import Attachment
     from seatrial.cli.conversation import Partner
 
-_HELP = "/reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer."
+_HELP = (
+    "/image FILE and /video FILE show it something with your next message, /drop takes that back, "
+    "/reset forgets the conversation, /quit or Ctrl-D ends it, Ctrl-C stops an answer."
+)
 
 
 def chat(
@@ -25,7 +32,7 @@ def chat(
         bool | None, typer.Option("--think/--no-think", help="Switch a reasoning model's thinking on or off.")
     ] = None,
 ) -> None:
-    """Chat with a model."""
+    """Chat with a model. `/image FILE` shows it a picture."""
     import asyncio
 
     from seatrial.chat import ChatRequest, Sampling, message
@@ -41,20 +48,93 @@ def chat(
         partner = runner.run(opened.__aenter__())
         try:
             print(f"{model} is ready. {_HELP}", file=sys.stderr)
-            history = opening
-            while (line := _read_line()) is not None:
-                if line in ("/quit", "/exit"):
-                    break
-                if line == "/reset":
-                    history = opening
-                elif line.startswith("/"):
-                    print(_HELP, file=sys.stderr)
+            talk = _Talk(runner, partner, opening, ask_with)
+            while (line := _read_line()) is not None and line not in ("/quit", "/exit"):
+                if line.startswith("/"):
+                    talk.obey(line)
                 elif line:
-                    asked = (*history, message("user", line))
-                    answer = _answer(runner, partner, ask_with(asked))
-                    history = (*asked, message("assistant", answer)) if answer is not None else history
+                    talk.ask(line)
         finally:
             runner.run(opened.__aexit__(None, None, None))
+
+
+@dataclass
+class _Talk:
+    """A conversation. `shown` waits for the next message, and goes on waiting where that one fails or is stopped."""
+
+    runner: asyncio.Runner
+    partner: Partner
+    opening: tuple[Message, ...]
+    ask_with: Callable[[tuple[Message, ...]], ChatRequest]
+    turns: tuple[Message, ...] = ()
+    shown: list[Attachment] = field(default_factory=list)
+
+    def obey(self, line: str) -> None:
+        """A command."""
+        command, _, rest = line.partition(" ")
+        if command in ("/image", "/video") and rest.strip():
+            self._show(command, rest)
+        elif command == "/drop":
+            self.shown = []
+        elif command == "/reset":
+            self.turns, self.shown = (), []
+        else:
+            print(_HELP, file=sys.stderr)
+
+    def ask(self, line: str) -> None:
+        """A question. Its turn is forgotten where it gets no whole answer."""
+        from seatrial.chat import message
+        from seatrial.cli.attachments import message_of
+
+        asked = (*self.turns, message_of(self.shown, line))
+        answer = self._answer(self.ask_with((*self.opening, *asked)))
+        if answer is not None:
+            self.turns, self.shown = (*asked, message("assistant", answer)), []
+        elif self.shown:
+            names = ", ".join(each.path.name for each in self.shown)
+            print(f"({names} goes with your next message; /drop takes it back.)", file=sys.stderr)
+
+    def _answer(self, request: ChatRequest) -> str | None:
+        """The reply's text, or None where it failed or was stopped."""
+        from seatrial.cli.attachments import naming
+        from seatrial.cli.conversation import stream_reply
+        from seatrial.errors import SeatrialError
+
+        try:
+            with naming(self.shown):
+                return self.runner.run(stream_reply(self.partner, request))
+        except KeyboardInterrupt:
+            print("\n(stopped)", file=sys.stderr)
+        except SeatrialError as error:
+            print(f"Error: {error}", file=sys.stderr)
+        return None
+
+    def _show(self, command: str, typed: str) -> None:
+        from seatrial.cli.attachments import picture_at, tell_cost, video_at
+        from seatrial.errors import SeatrialError
+
+        try:
+            path = _path_of(typed)
+            attachment = picture_at(path) if command == "/image" else video_at(path)
+            tell_cost(self.partner, [attachment])
+        except SeatrialError as error:
+            print(f"Error: {error}", file=sys.stderr)
+        else:
+            self.shown.append(attachment)
+
+
+def _path_of(typed: str) -> Path:
+    """A path as people type it, or drop it on a terminal: in quotes, or with spaces behind backslashes."""
+    import os
+    import shlex
+
+    typed = typed.strip()
+    try:
+        words = shlex.split(typed)
+    except ValueError:
+        words = []
+    plain = os.path.exists(os.path.expanduser(typed)) or len(words) != 1
+    return Path(typed if plain else words[0])
 
 
 def _read_line() -> str | None:
@@ -63,17 +143,3 @@ def _read_line() -> str | None:
     except (EOFError, KeyboardInterrupt):
         print(file=sys.stderr)
         return None
-
-
-def _answer(runner: asyncio.Runner, partner: Partner, request: ChatRequest) -> str | None:
-    """The reply's text, or None where it failed or was stopped: the turn is then forgotten."""
-    from seatrial.cli.conversation import stream_reply
-    from seatrial.errors import SeatrialError
-
-    try:
-        return runner.run(stream_reply(partner, request))
-    except KeyboardInterrupt:
-        print("\n(stopped)", file=sys.stderr)
-    except SeatrialError as error:
-        print(f"Error: {error}", file=sys.stderr)
-    return None

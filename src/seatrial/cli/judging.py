@@ -9,6 +9,7 @@ from typing import Literal
 
 from seatrial.cli.settings import Settings
 from seatrial.cli.wiring import now, open_catalog
+from seatrial.trial.pictures import RunPictures
 from seatrial.trial.store import load_run
 from seatrial.verdict.judge import judge
 from seatrial.verdict.report import write_document, write_report
@@ -32,6 +33,7 @@ def judge_folder(folder: Path, settings: Settings, terms: Terms, *, as_json: boo
         margin=terms.margin,
         purpose=terms.purpose,
         machine_usd_per_hour=terms.machine_usd_per_hour,
+        pictures=RunPictures(folder),
     )
     written = write_document(document, folder)
     page = write_report(document, folder)

@@ -48,7 +48,7 @@ def measure(order: TrialOrder, settings: Settings, *, quiet: bool) -> Path:
     """
     catalog = open_catalog(settings)
     candidates = parse_candidates(order.candidates, catalog)
-    workloads = [_load(name, order.scorer) for name in order.workloads]
+    workloads = [_load(name, order.scorer, settings.data) for name in order.workloads]
     plan = plan_trial(candidates, workloads, seed=order.seed, limit=order.limit)
     folder = order.out or _RUNS / _folder_name(plan)
     command = _command(order, folder)
@@ -80,10 +80,10 @@ def measure(order: TrialOrder, settings: Settings, *, quiet: bool) -> Path:
     return folder
 
 
-def _load(name: str, scorer: str | None) -> Workload:
+def _load(name: str, scorer: str | None, data: Path | None) -> Workload:
     from seatrial.workload.loading import load_workload
 
-    workload = load_workload(name, scorer=scorer)
+    workload = load_workload(name, scorer=scorer, data=data)
     for note in workload.notes:
         print(f"{workload.name}: {note}", file=sys.stderr)
     return workload

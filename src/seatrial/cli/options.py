@@ -34,7 +34,7 @@ Workloads = Annotated[
         "--on",
         metavar="WORKLOAD",
         show_default=False,
-        help="`triage`, `extract`, `arithmetic`, a workload folder, or a JSONL file. Repeat for several.",
+        help="`triage`, `extract`, `arithmetic`, `documents`, a workload folder, or a JSONL file. Repeat for several.",
     ),
 ]
 Scorer = Annotated[

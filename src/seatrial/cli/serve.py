@@ -61,6 +61,9 @@ def serve(
     ] = 600.0,
     max_body: Annotated[str, typer.Option("--max-body", metavar="SIZE", help="The largest request.")] = "20MB",
     max_images: Annotated[int, typer.Option("--max-images", min=0, help="Pictures in one request.")] = 16,
+    max_pixels: Annotated[
+        int, typer.Option("--max-pixels", min=1, max=1 << 26, help="Pixels of one picture, width by height.")
+    ] = 1 << 26,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, help="The longest answer that a request may ask for.")
     ] = None,
@@ -106,6 +109,7 @@ def serve(
         timeout_s=timeout,
         max_body_bytes=parse_size(max_body, "--max-body"),
         max_images=max_images,
+        max_pixels=max_pixels,
         max_answer_tokens=max_tokens,
         origins=frozenset(origin.rstrip("/") for origin in cors or ()),
         image_hosts=frozenset(name.lower() for name in allow_image_host or ()),

@@ -2,6 +2,7 @@
 
 SEATRIAL_HOME     where pulled models lie (default: ~/.cache/seatrial)
 SEATRIAL_CATALOG  a folder of catalog entries of your own, laid over the built-in ones
+SEATRIAL_DATA     a folder with public data sets that do not come with Seatrial (`sroie`)
 OPENAI_API_KEY    the key for hosted models
 OPENAI_BASE_URL   another server or gateway with the OpenAI API (default: OpenAI's own)
 
@@ -40,6 +41,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     smtp_url: str | None = None
     mail_from: str | None = None
+    data: Path | None = None
 
     def __repr__(self) -> str:
         return f"Settings(home={self.home!s}, openai_base_url={self.openai_base_url!r})"
@@ -53,6 +55,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     home = Path(values.get("SEATRIAL_HOME") or Path.home() / ".cache" / "seatrial").expanduser()
     site_url = values.get("SEATRIAL_SITE_URL")
     proxies = values.get("SEATRIAL_TRUSTED_PROXIES", "").split(",")
+    data = values.get("SEATRIAL_DATA")
     return Settings(
         home=home,
         catalog=Path(catalog).expanduser() if catalog else None,
@@ -64,4 +67,5 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         trusted_proxies=tuple(proxy.strip() for proxy in proxies if proxy.strip()),
         smtp_url=values.get("SEATRIAL_SMTP_URL") or None,
         mail_from=values.get("SEATRIAL_MAIL_FROM") or None,
+        data=Path(data).expanduser() if data else None,
     )

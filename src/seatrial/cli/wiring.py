@@ -18,6 +18,7 @@ from seatrial.errors import NotRunnable, UsageError
 if TYPE_CHECKING:
     from seatrial.catalog.entry import Entry
     from seatrial.cli.settings import Settings
+    from seatrial.models.checkpoint import Checkpoint
     from seatrial.models.store import ModelStore
     from seatrial.providers.base import Provider
     from seatrial.trial.record import Candidate
@@ -102,7 +103,8 @@ class ProviderPool:
             context=None if context is None else int(context),
             model=candidate.id,
         )
-        return need.total_bytes * 2 if dtype == "float32" else need.total_bytes
+        decoder_bytes = need.total_bytes * 2 if dtype == "float32" else need.total_bytes
+        return decoder_bytes + _vision_bytes(checkpoint, dtype)
 
     async def close(self) -> None:
         """Close every provider that was opened."""
@@ -144,7 +146,7 @@ class ProviderPool:
 
         is_openai = base_url == OPENAI_BASE_URL
         entry = self._catalog.find(candidate.model) if candidate.model else None
-        unsupported = frozenset(fact.value for fact in entry.unsupported_parameters) if entry else frozenset[str]()
+        unsupported = _refused_by(entry) if entry else frozenset[str]()
         return OpenAIProvider(
             base_url=base_url,
             model=candidate.target,
@@ -199,10 +201,25 @@ class ProviderPool:
 
 
 def runs_here(entry: Entry) -> bool:
-    """Whether Seatrial's own decoder computes this model."""
+    """Whether Seatrial's own engine computes this model."""
     from seatrial.models.config import ARCHITECTURES
+    from seatrial.models.vision_config import VISION_TYPES
 
-    return entry.weights is not None and entry.weights.architecture in ("", *ARCHITECTURES)
+    return entry.weights is not None and entry.weights.architecture in ("", *ARCHITECTURES, *VISION_TYPES)
+
+
+def _refused_by(entry: Entry) -> frozenset[str]:
+    """What the catalog says that a hosted model does not take, as `Dialect.refuses` names it."""
+    blind = frozenset[str]() if "image" in entry.modalities else frozenset({"image_url"})
+    return blind | {fact.value for fact in entry.unsupported_parameters}
+
+
+def _vision_bytes(checkpoint: Checkpoint, dtype: str) -> int:
+    """What the part of a model that sees takes: 8 bits a weight where it is quantised, else 2 bytes, or 4."""
+    if checkpoint.vision is None:
+        return 0
+    bytes_each = {"int4": 1, "int8": 1, "float32": 4}.get(dtype, 2)
+    return checkpoint.vision.num_weights * bytes_each
 
 
 def _open_baseline(candidate: Candidate, workload: Workload | None) -> Provider:

@@ -63,6 +63,7 @@ class ServeOrder:
     timeout_s: float = 600.0
     max_body_bytes: int = 20_000_000
     max_images: int = 16
+    max_pixels: int = 1 << 26
     max_answer_tokens: int | None = None
     origins: frozenset[str] = frozenset()
     image_hosts: frozenset[str] = frozenset()
@@ -170,7 +171,10 @@ def _routes(
     from seatrial.server.endpoints.responses import response_routes
 
     limits = WireLimits(
-        max_answer_tokens=order.max_answer_tokens, max_images=order.max_images, image_hosts=order.image_hosts
+        max_answer_tokens=order.max_answer_tokens,
+        max_images=order.max_images,
+        max_image_pixels=order.max_pixels,
+        image_hosts=order.image_hosts,
     )
     fingerprint, fetch = f"seatrial-{__version__}", _picture_fetcher(limits)
     return [

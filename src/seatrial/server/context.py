@@ -5,6 +5,7 @@ As OpenAI has it: a prompt that leaves no room is refused, an answer that would 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -19,20 +20,30 @@ _TOKENS_PER_BODY_BYTE = 2
 _MOST_TEMPLATE_TOKENS = 2048
 
 
+async def fitting(provider: Provider, request: ChatRequest, *, body_bytes: int) -> ChatRequest:
+    """What `fitted` says; where pictures have to be looked at for it, other requests go on meanwhile."""
+    if _has_pictures(request):
+        return await asyncio.to_thread(fitted, provider, request, body_bytes=body_bytes)
+    return fitted(provider, request, body_bytes=body_bytes)
+
+
 def fitted(provider: Provider, request: ChatRequest, *, body_bytes: int) -> ChatRequest:
     """The request with an answer that fits. `body_bytes` is the length of the body that it came in.
 
     Raises Failure `context_length_exceeded`. Where the provider counts no tokens, or the answer has no bound of its
-    own, the provider sees to it.
+    own, the provider sees to it; of pictures that do not fit it says how many would.
     """
     if request.max_tokens is None or not hasattr(provider, "count_tokens"):
         return request
     counting = cast(CountsTokens, provider)  # `isinstance` of a protocol costs more than all the rest here
     length = counting.context_length
+    has_pictures = _has_pictures(request)
     most_prompt_tokens = _TOKENS_PER_BODY_BYTE * body_bytes + _MOST_TEMPLATE_TOKENS
-    if most_prompt_tokens + request.max_tokens <= length and not _has_pictures(request):
+    if most_prompt_tokens + request.max_tokens <= length and not has_pictures:
         return request
     num_tokens = counting.count_tokens(request)
+    if num_tokens + request.max_tokens <= length or (num_tokens >= length and has_pictures):
+        return request
     if num_tokens >= length:
         what: Literal["messages", "prompt"] = "messages" if request.prompt is None else "prompt"
         raise _too_long(
@@ -40,8 +51,6 @@ def fitted(provider: Provider, request: ChatRequest, *, body_bytes: int) -> Chat
             f"{num_tokens:,}. Shorten the {what}.",
             what,
         )
-    if num_tokens + request.max_tokens <= length:
-        return request
     return replace(request, max_tokens=length - num_tokens)
 
 

@@ -1,8 +1,9 @@
 """Pictures from the web, for messages that name an address.
 
-In: addresses whose hosts the operator allowed by name. Out: their bytes. This is where a server could be talked into
-calling inside its own network, so: only addresses that are public are connected to, whatever the name resolves to;
-redirects are not followed; size and time are bounded; and the reply must be a picture by its type.
+In: addresses whose hosts the operator allowed by name, each with its place in the request. Out: their bytes. This is
+where a server could be talked into calling inside its own network, so: only addresses that are public are connected to,
+whatever the name resolves to; redirects are not followed; size and time are bounded; and the reply must be a picture
+by its type.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +27,7 @@ IsAllowed = Callable[[str], bool]
 _TIMEOUT_S = 20.0
 _CHUNK_BYTES = 64 * 1024
 _IPV4_IN_IPV6 = ipaddress.ip_network("64:ff9b::/96")
+_NOT_PUBLIC = "its address is not public. Send the picture as a data URL"
 
 
 def is_public(address: str) -> bool:
@@ -43,15 +45,17 @@ def is_public(address: str) -> bool:
 def picture_fetcher(limits: WireLimits, *, is_allowed: IsAllowed = is_public) -> FetchPictures:
     """What fetches pictures within `limits`. `is_allowed` says which IP addresses may be connected to."""
 
-    async def fetch(urls: Sequence[str]) -> Fetched:
-        """Raises Failure 400 for the first address that gives no picture."""
+    async def fetch(places: Mapping[str, str]) -> Fetched:
+        """Raises Failure 400, naming its place, for the first address that gives no picture."""
         connector = aiohttp.TCPConnector(resolver=_CheckedResolver(is_allowed), limit=8)
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            tasks = [asyncio.create_task(_fetched(session, url, limits, is_allowed)) for url in urls]
+            tasks = [
+                asyncio.create_task(_fetched(session, url, place, limits, is_allowed)) for url, place in places.items()
+            ]
             try:
-                return dict(zip(urls, await asyncio.gather(*tasks), strict=True))
+                return dict(zip(places, await asyncio.gather(*tasks), strict=True))
             finally:
                 for task in tasks:
                     task.cancel()
@@ -60,25 +64,27 @@ def picture_fetcher(limits: WireLimits, *, is_allowed: IsAllowed = is_public) ->
     return fetch
 
 
-async def _fetched(session: aiohttp.ClientSession, url: str, limits: WireLimits, is_allowed: IsAllowed) -> ImagePart:
-    shown = url[:200]
+async def _fetched(
+    session: aiohttp.ClientSession, url: str, place: str, limits: WireLimits, is_allowed: IsAllowed
+) -> ImagePart:
     try:
         if _is_forbidden_literal(url, is_allowed):
-            raise _failure(shown, "its address is not public")
+            raise _failure(url, place, _NOT_PUBLIC)
         async with session.get(url, allow_redirects=False, headers={"accept": "image/*"}) as response:
             if response.status != 200:
-                raise _failure(shown, f"the answer's status was {response.status}")
-            check_media_type(response.content_type, shown)
-            check_size(response.content_length or 0, limits, shown)
+                raise _failure(url, place, f"the answer's status was {response.status}")
+            check_media_type(response.content_type, place)
+            check_size(response.content_length or 0, limits, place)
             data = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 data += chunk
-                check_size(len(data), limits, shown)
+                check_size(len(data), limits, place)
             return ImagePart(bytes(data), response.content_type)
     except TimeoutError:
-        raise _failure(shown, f"it took longer than {_TIMEOUT_S:g} seconds") from None
+        raise _failure(url, place, f"it took longer than {_TIMEOUT_S:g} seconds") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise _failure(shown, type(error).__name__) from None
+        is_inside = isinstance(getattr(error, "os_error", error), _NotPublic)
+        raise _failure(url, place, _NOT_PUBLIC if is_inside else type(error).__name__) from None
 
 
 def _is_forbidden_literal(url: str, is_allowed: IsAllowed) -> bool:
@@ -89,10 +95,14 @@ def _is_forbidden_literal(url: str, is_allowed: IsAllowed) -> bool:
         return False
 
 
-def _failure(url: str, why: str) -> Failure:
+def _failure(url: str, place: str, why: str) -> Failure:
     return bad_request(
-        f"The picture at '{url}' could not be fetched: {why}.", param="messages", code="invalid_image_url"
+        f"The picture at '{url[:200]}' could not be fetched: {why}.", param=place, code="invalid_image_url"
     )
+
+
+class _NotPublic(OSError):
+    """A name that leads inside the network."""
 
 
 class _CheckedResolver(AbstractResolver):
@@ -108,7 +118,7 @@ class _CheckedResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         allowed = [result for result in found if self._is_allowed(result["host"])]
         if not allowed:
-            raise OSError(f"No public address for {host}.")
+            raise _NotPublic(f"No public address for {host}.")
         return allowed
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from seatrial.chat import ChatEvent, ChatRequest, Finished, ToolCallDelta, Usage
 from seatrial.server.chat_store import ChatStore, StoredChat
-from seatrial.server.context import fitted
+from seatrial.server.context import fitting
 from seatrial.server.endpoints.stored_chats import stored_chat_routes
 from seatrial.server.endpoints.streaming import Generation, streamed
 from seatrial.server.generation import Answer, gathered, usage_of
@@ -63,8 +63,8 @@ class _ChatCompletions:
         if not body.stream:
             return await self._whole(call, body, request, num)
 
-        def prepare(served: Served) -> Generation:
-            requests = choices_of(fitted(served.provider, request, body_bytes=len(call.body)), num)
+        async def prepare(served: Served) -> Generation:
+            requests = choices_of(await fitting(served.provider, request, body_bytes=len(call.body)), num)
             heading = self._heading(served)
             chunks = ChatChunks(
                 heading,
@@ -86,7 +86,7 @@ class _ChatCompletions:
     async def _whole(self, call: Call, body: ChatBody, request: ChatRequest, num: int) -> Reply:
         async with self.models.use(body.model) as served:
             call.tally.model = served.card.id
-            requests = choices_of(fitted(served.provider, request, body_bytes=len(call.body)), num)
+            requests = choices_of(await fitting(served.provider, request, body_bytes=len(call.body)), num)
             answers = await gathered(served.provider, requests)
         usage = call.tally.usage = usage_of([answer.finished for answer in answers], num)
         reply = self._kept(call, body, request, self._heading(served), answers, usage)

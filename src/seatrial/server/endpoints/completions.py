@@ -60,7 +60,7 @@ class _Completions:
             fitting = [fitted(served.provider, request, body_bytes=len(call.body)) for request in asked]
             return [choice for request in fitting for choice in choices_of(request, num)]
 
-        def prepare(served: Served) -> Generation:
+        async def prepare(served: Served) -> Generation:
             chunks = CompletionChunks(
                 self._heading(served),
                 echoes,

@@ -12,10 +12,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from seatrial.chat import ChatEvent, ChatRequest
-from seatrial.errors import ContextTooLong, SeatrialError
+from seatrial.errors import ContextTooLong, RequestRejected, SeatrialError
 from seatrial.providers.base import CountsTokens, Provider
 from seatrial.server.background import Background, EventLog, Job
-from seatrial.server.context import fitted
+from seatrial.server.context import fitting
 from seatrial.server.endpoints.stored_responses import stored_routes
 from seatrial.server.errors import Failure, bad_request, failure_of
 from seatrial.server.generation import choices
@@ -93,7 +93,7 @@ class _Responses:
             response_id=self.new_id("resp_"),
             created_at=int(self.clock()),
             limits=self.limits,
-            fetched=await self._fetched(items),
+            fetched=await self._fetched(items, len(before or ())),
         )
         run = ResponseRun(plan.response, new_id=self.new_id, clock=self.clock)
         work = _Work(plan, run, call, len(call.body) + (earlier.num_bytes if earlier else 0))
@@ -106,8 +106,9 @@ class _Responses:
         body = count_decoder.decode(call.body)
         earlier = self._earlier(body, call)
         before = earlier.conversation if earlier else None
-        items = items_of(body, before)
-        request = prompt_of(body, items, len(before or ()), limits=self.limits, fetched=await self._fetched(items))
+        items, num_earlier = items_of(body, before), len(before or ())
+        fetched = await self._fetched(items, num_earlier)
+        request = prompt_of(body, items, num_earlier, limits=self.limits, fetched=fetched)
         call.tally.model = body.model
         async with self.models.use(body.model) as served:
             if not isinstance(served.provider, CountsTokens):
@@ -117,9 +118,13 @@ class _Responses:
                     param="model",
                     code="unsupported_parameter",
                 )
-            if body.truncation == "auto":
-                request = await asyncio.to_thread(truncated, request, served.provider)
-            num_tokens = await asyncio.to_thread(served.provider.count_tokens, request)
+            try:
+                if body.truncation == "auto":
+                    request = await asyncio.to_thread(truncated, request, served.provider)
+                num_tokens = await asyncio.to_thread(served.provider.count_tokens, request)
+            except RequestRejected as error:
+                _raise_of_input(error)
+                raise
         return Reply(json_bytes(InputTokens(num_tokens)))
 
     def _earlier(self, body: PromptFields, call: Call) -> Stored | None:
@@ -142,8 +147,8 @@ class _Responses:
             )
         return stored
 
-    async def _fetched(self, items: tuple[Item, ...]) -> Fetched:
-        urls = web_addresses(items, self.limits)
+    async def _fetched(self, items: tuple[Item, ...], num_earlier: int) -> Fetched:
+        urls = web_addresses(items, num_earlier, self.limits)
         return await self.fetch_pictures(urls) if urls and self.fetch_pictures else {}
 
     async def _whole(self, work: _Work) -> Reply:
@@ -212,13 +217,16 @@ class _Responses:
                         yield event
         except ContextTooLong as error:
             raise bad_request(str(error), param="input", code="context_length_exceeded") from error
+        except RequestRejected as error:
+            _raise_of_input(error)
+            raise
 
     async def _fitting(self, work: _Work, provider: Provider) -> ChatRequest:
         request = work.plan.request
         if work.plan.response.truncation == "auto" and isinstance(provider, CountsTokens):
             request = await asyncio.to_thread(truncated, request, provider)
         try:
-            return fitted(provider, request, body_bytes=work.num_bytes)
+            return await fitting(provider, request, body_bytes=work.num_bytes)
         except Failure as failure:
             raise replace(failure, param="input") from None
 
@@ -232,6 +240,12 @@ class _Responses:
             self.store.put(
                 Stored(response, work.plan.input_items, work.num_bytes + num_bytes, work.call.key_id, log=log)
             )
+
+
+def _raise_of_input(error: RequestRejected) -> None:
+    """What a provider says of `messages`, said of `input`. What an upstream said stays as it is."""
+    if error.upstream is None and (error.param or "").startswith("messages"):
+        raise replace(failure_of(error), param="input") from error
 
 
 def _told(error: Exception) -> Failure:

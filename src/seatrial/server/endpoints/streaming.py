@@ -7,7 +7,7 @@ application says it in the stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
@@ -37,7 +37,7 @@ class Generation(NamedTuple):
     chunks: Chunks
 
 
-Prepare = Callable[[Served], Generation]
+Prepare = Callable[[Served], Awaitable[Generation]]
 
 
 async def streamed(models: Models, name: str, tally: Tally, prepare: Prepare) -> Streamed:
@@ -51,7 +51,7 @@ async def _pieces(models: Models, name: str, tally: Tally, prepare: Prepare) -> 
     """First an empty piece, when the reply can begin: a generator that has begun frees what it holds when closed."""
     async with models.use(name) as served:
         tally.model = served.card.id
-        requests, chunks = prepare(served)
+        requests, chunks = await prepare(served)
         async with aclosing(choices(served.provider, requests)) as events:
             first = await anext(events)
             yield b""

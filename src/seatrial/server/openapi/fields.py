@@ -80,7 +80,7 @@ _MEANINGS = {
     "url": "A data URL, or an http(s) address on a host that the operator allows.",
     "image_url": "The picture.",
     "InputImage.image_url": "A data URL, or an http(s) address on a host that the operator allows.",
-    "detail": "How closely to look.",
+    "detail": "How closely to look: `low` once at the whole, for few tokens; `high` and `auto` in tiles too.",
     "tool_call_id": "Which call this answers.",
     "tool_calls": "The calls that the assistant made.",
     "call_id": "Which call this is, or answers.",

@@ -14,7 +14,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MEDIA_TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8"}
 # A file comes after those that it imports, for their names are part of its content.
-FILES = ("base.css", "chat.css", "docs.css", "copy.js", "api.js", "markdown.js", "snippets.js", "turn.js", "chat.js")
+FILES = (
+    "base.css",
+    "chat.css",
+    "docs.css",
+    "copy.js",
+    "api.js",
+    "markdown.js",
+    "pictures.js",
+    "snippets.js",
+    "turn.js",
+    "chat.js",
+)
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' "
     "height='16' rx='3' fill='%230e2a43'/%3E%3Cpath d='M3 10h10l-2 3H5zM8 2v6h4z' fill='%23fff'/%3E%3C/svg%3E"

@@ -2,6 +2,7 @@
 
 import { base, call, chunks, Failed } from "./api.js";
 import { make } from "./markdown.js";
+import { brief, content, pictureTray } from "./pictures.js";
 import { LANGUAGES } from "./snippets.js";
 import { turnView } from "./turn.js";
 
@@ -17,6 +18,7 @@ const KEY = "seatrial-key";
 
 const model = $("model");
 const prompt = $("prompt");
+const tray = pictureTray($("shown"), $("unfit"));
 let views = [];
 let running = null;
 let isEditing = false;
@@ -34,19 +36,24 @@ function settings() {
   return given;
 }
 
-function requestFor(question, before) {
+function requestFor(question, pictures, before) {
   const system = $("system").value.trim();
   const messages = system ? [{ role: "system", content: system }] : [];
   for (const { turn } of before) {
-    if (turn.text) messages.push({ role: "user", content: turn.question }, { role: "assistant", content: turn.text });
+    if (turn.text) {
+      const asked = { role: "user", content: content(turn.question, turn.pictures) };
+      messages.push(asked, { role: "assistant", content: turn.text });
+    }
   }
-  messages.push({ role: "user", content: question });
+  messages.push({ role: "user", content: content(question, pictures) });
   return { model: model.value, messages, ...settings(), stream: true, stream_options: { include_usage: true } };
 }
 
-async function ask(question) {
-  const body = requestFor(question, views);
-  const turn = { question, model: body.model, body, text: "", reasoning: "", state: "running", sent: performance.now() };
+async function ask(question, pictures) {
+  const body = requestFor(question, pictures, views);
+  const turn = {
+    question, pictures, model: body.model, body: brief(body), text: "", reasoning: "", state: "running", sent: performance.now(),
+  };
   const view = added(turn);
   running = new AbortController();
   drawn();
@@ -94,7 +101,7 @@ function read(chunk, turn) {
 
 function added(turn) {
   const view = turnView(turn, {
-    onAgain: () => { if (!running) { const { question } = dropLast(); ask(question); } },
+    onAgain: () => { if (!running) { const { question, pictures } = dropLast(); ask(question, pictures); } },
     onEdit: () => edit(turn),
     onCode: () => showCode(turn.body),
   });
@@ -131,13 +138,14 @@ function send() {
   if (isEditing) dropLast();
   isEditing = false;
   write("");
-  ask(question);
+  ask(question, tray.take());
 }
 
 function edit(turn) {
   if (running) return;
   isEditing = true;
   write(turn.question);
+  tray.put(turn.pictures ?? []);
   drawn();
   prompt.focus();
 }
@@ -155,6 +163,7 @@ function grow() {
 function leaveEditing() {
   isEditing = false;
   write("");
+  tray.take();
   drawn();
 }
 
@@ -238,7 +247,9 @@ function turnTabs(event) {
 
 function keep() {
   const form = Object.fromEntries([...SETTINGS, "system"].map((name) => [name, $(name).value]));
-  const kept = { chosen, form, turns: views.map(({ turn }) => turn) };
+  // What a tab may keep is small: pictures are left out, and the page says so.
+  const turns = views.map(({ turn }) => ({ ...turn, pictures: [], numLost: (turn.pictures?.length ?? 0) + (turn.numLost ?? 0) }));
+  const kept = { chosen, form, turns };
   try {
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
   } catch {
@@ -256,6 +267,24 @@ function restore() {
 
 // Keys and clicks
 
+$("attach").addEventListener("click", () => $("files").click());
+$("files").addEventListener("change", async () => {
+  await tray.add($("files").files);
+  $("files").value = "";
+  prompt.focus();
+});
+prompt.addEventListener("paste", (event) => {
+  if (!event.clipboardData.files.length) return;
+  event.preventDefault();
+  tray.add(event.clipboardData.files);
+});
+for (const kind of ["dragover", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    if (kind === "drop") tray.add(event.dataTransfer.files);
+  });
+}
 prompt.addEventListener("input", grow);
 prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -293,7 +322,7 @@ $("key-form").addEventListener("submit", (event) => {
   $("key").value = "";
   loadModels();
 });
-$("show-code").addEventListener("click", () => showCode(requestFor(prompt.value.trim() || "Hello", views)));
+$("show-code").addEventListener("click", () => showCode(brief(requestFor(prompt.value.trim() || "Hello", [], views))));
 $("close-code").addEventListener("click", () => $("code").close());
 $("code").querySelector(".tabs").addEventListener("keydown", turnTabs);
 model.addEventListener("change", () => { named(); keep(); });

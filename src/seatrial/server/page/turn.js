@@ -2,10 +2,13 @@
 
 import { copyText } from "./copy.js";
 import { make, show } from "./markdown.js";
+import { thumbnail } from "./pictures.js";
 
 export function turnView(turn, { onAgain, onEdit, onCode }) {
   const question = part("div", "question", make("p", turn.question));
   question.prepend(part("span", "sr", "You: "));
+  if (turn.pictures?.length) question.prepend(part("div", "pictures", ...turn.pictures.map(thumbnail)));
+  if (turn.numLost) question.append(part("p", "lost", `${counted(turn.numLost, "picture")} not kept over the reload`));
   if (turn.question.length > 160 || turn.question.includes("\n")) question.classList.add("long");
   const edit = button("Edit", onEdit);
   const model = part("p", "model", turn.model);

@@ -1,18 +1,19 @@
 """Pictures in a request: data URLs become bytes here, web addresses are checked and fetched by someone else.
 
-In: the `url` of an image part. Out: an `ImagePart`. Nothing is fetched here; `is_web_address` says what must be.
+In: the `url` of an image part. Out: an `ImagePart` that is a picture as far as its head tells, and no larger than the
+operator allows. Nothing is fetched here, and no pixel is decoded; `is_web_address` says what must be fetched.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
 from seatrial.chat import ImagePart
+from seatrial.errors import InputError
 from seatrial.server.errors import bad_request
 from seatrial.server.wire.limits import WireLimits
 
@@ -21,7 +22,8 @@ _ALIASES = {"image/jpg": "image/jpeg"}
 
 Detail = Literal["auto", "low", "high"]
 Fetched = Mapping[str, ImagePart]
-FetchPictures = Callable[[Sequence[str]], Awaitable[Fetched]]
+# Addresses, each with its place in the request, which errors name.
+FetchPictures = Callable[[Mapping[str, str]], Awaitable[Fetched]]
 
 
 def is_web_address(url: str) -> bool:
@@ -30,30 +32,18 @@ def is_web_address(url: str) -> bool:
 
 
 def image_part(url: str, detail: Detail | None, limits: WireLimits, fetched: Fetched, param: str) -> ImagePart:
-    """The picture of a URL. Raises Failure naming `param`: no picture, too large, or of a type that is not read."""
+    """The picture of a URL, of the type that its bytes have, whatever they were called.
+
+    Raises Failure naming `param`: no picture, too large in bytes or pixels, or of a type that is not read.
+    """
     if is_web_address(url):
         check_host(url, limits, param)
         if url not in fetched:
             raise bad_request(f"'{param}' could not be fetched.", param=param, code="invalid_image_url")
-        return replace(fetched[url], detail=detail or "auto")
-    header, comma, encoded = url.partition(",")
-    if not comma or header[:5].lower() != "data:" or not header.lower().endswith(";base64"):
-        raise bad_request(
-            f"'{param}' must be a data URL such as 'data:image/png;base64,…', or the http(s) address of a picture.",
-            param=param,
-            code="invalid_image_url",
-        )
-    media_type = header[5:].split(";", 1)[0].lower()
-    media_type = _ALIASES.get(media_type, media_type)
-    check_media_type(media_type, param)
-    check_size(len(encoded) * 3 // 4 - encoded[-2:].count("="), limits, param)
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        raise bad_request(f"'{param}' is not valid base64.", param=param, code="invalid_image_url") from None
-    if not data:
-        raise bad_request(f"'{param}' holds no bytes.", param=param, code="invalid_image_url")
-    return ImagePart(data, media_type, detail or "auto")
+        data = fetched[url].data
+    else:
+        data = _data_of(url, limits, param)
+    return ImagePart(data, _checked_type(data, limits, param), detail or "auto")
 
 
 def check_host(url: str, limits: WireLimits, param: str) -> None:
@@ -74,7 +64,7 @@ def check_host(url: str, limits: WireLimits, param: str) -> None:
 
 def check_media_type(media_type: str, param: str) -> None:
     """Raises Failure for what is no picture that is read."""
-    if media_type not in MEDIA_TYPES:
+    if _ALIASES.get(media_type, media_type) not in MEDIA_TYPES:
         raise bad_request(
             f"'{param}' is of type '{media_type[:60]}'; it must be PNG, JPEG, GIF or WebP.",
             param=param,
@@ -90,3 +80,39 @@ def check_size(num_bytes: int, limits: WireLimits, param: str) -> None:
             param=param,
             code="image_too_large",
         )
+
+
+def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
+    header, comma, encoded = url.partition(",")
+    if not comma or header[:5].lower() != "data:" or not header.lower().endswith(";base64"):
+        raise bad_request(
+            f"'{param}' must be a data URL such as 'data:image/png;base64,…', or the http(s) address of a picture.",
+            param=param,
+            code="invalid_image_url",
+        )
+    media_type = header[5:].split(";", 1)[0].lower()
+    check_media_type(media_type, param)
+    check_size(len(encoded) * 3 // 4 - encoded[-2:].count("="), limits, param)
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_request(f"'{param}' is not valid base64.", param=param, code="invalid_image_url") from None
+    if not data:
+        raise bad_request(f"'{param}' holds no bytes.", param=param, code="invalid_image_url")
+    return data
+
+
+def _checked_type(data: bytes, limits: WireLimits, param: str) -> str:
+    """The type that the bytes show. Raises Failure for what is no picture, or has too many pixels."""
+    from seatrial.models.pictures.opening import picture_head
+
+    try:
+        head = picture_head(data, most_pixels=limits.max_image_pixels)
+    except InputError as error:
+        raise bad_request(
+            f"'{param}' cannot be read as a picture. {error.reason}",
+            param=param,
+            code="image_too_large" if error.field == "pixels" else "invalid_image",
+        ) from None
+    check_media_type(head.media_type, param)
+    return head.media_type

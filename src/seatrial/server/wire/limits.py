@@ -10,7 +10,8 @@ class WireLimits:
     """Bounds on one request, each refused by name where it is passed.
 
     `max_choices` bounds `n`, `max_answers` the prompts of one body times `n`. `max_answer_tokens` bounds an answer and
-    is the default where the client sets none. `image_hosts` are the hosts that pictures may be fetched from.
+    is the default where the client sets none. `max_images` bounds the pictures of a request, `max_image_bytes` and
+    `max_image_pixels` each of them. `image_hosts` are the hosts that pictures may be fetched from.
     """
 
     max_choices: int = 16
@@ -18,4 +19,5 @@ class WireLimits:
     max_answer_tokens: int | None = None
     max_images: int = 16
     max_image_bytes: int = 20 * 1024 * 1024
+    max_image_pixels: int = 1 << 26
     image_hosts: frozenset[str] = frozenset()

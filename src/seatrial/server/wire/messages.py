@@ -112,9 +112,12 @@ _ROLES: dict[type, Role] = {
 }
 
 
-def web_addresses(messages: list[WireMessage], limits: WireLimits) -> list[str]:
-    """The pictures that must be fetched, each once. Raises Failure for hosts that are not allowed, and for too many."""
-    urls: dict[str, None] = {}
+def web_addresses(messages: list[WireMessage], limits: WireLimits) -> dict[str, str]:
+    """The pictures that must be fetched, each once, with the place that first names it.
+
+    Raises Failure for hosts that are not allowed, and for too many pictures.
+    """
+    urls: dict[str, str] = {}
     num_images = 0
     for at, message in enumerate(messages):
         if not isinstance(message, UserMessage) or isinstance(message.content, str):
@@ -126,8 +129,8 @@ def web_addresses(messages: list[WireMessage], limits: WireLimits) -> list[str]:
                     raise _too_many_images(limits)
                 if is_web_address(part.image_url.url):
                     check_host(part.image_url.url, limits, _url_param(at, part_at))
-                    urls[part.image_url.url] = None
-    return list(urls)
+                    urls.setdefault(part.image_url.url, _url_param(at, part_at))
+    return urls
 
 
 def conversation(messages: list[WireMessage], limits: WireLimits, fetched: Fetched) -> tuple[Message, ...]:

@@ -122,26 +122,31 @@ def _missing(param: str) -> Failure:
     return bad_request(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
 
 
-def web_addresses(items: Sequence[Item], limits: WireLimits) -> list[str]:
-    """The pictures that must be fetched, each once. Raises Failure for hosts that are not allowed, and for too many."""
-    urls: dict[str, None] = {}
+def web_addresses(items: Sequence[Item], num_earlier: int, limits: WireLimits) -> dict[str, str]:
+    """The pictures that must be fetched, each once, with the place that first names it.
+
+    Raises Failure for hosts that are not allowed, and for too many pictures.
+    """
+    urls: dict[str, str] = {}
     num_images = 0
-    for item in items:
-        for content in (item.content, item.output) if isinstance(item, InputItem) else ():
-            for part in content if isinstance(content, tuple) else ():
+    for at, item in enumerate(items):
+        for name in ("content", "output") if isinstance(item, InputItem) else ():
+            content = getattr(item, name)
+            for part_at, part in enumerate(content if isinstance(content, tuple) else ()):
                 if not isinstance(part, InputImage):
                     continue
                 num_images += 1
                 if part.image_url is not None and is_web_address(part.image_url):
-                    check_host(part.image_url, limits, "input")
-                    urls[part.image_url] = None
+                    param = f"{_place(at, num_earlier, name)}[{part_at}].image_url"
+                    check_host(part.image_url, limits, param)
+                    urls.setdefault(part.image_url, param)
     if num_images > limits.max_images:
         raise bad_request(
             f"The conversation holds {num_images} pictures; one request may have {limits.max_images}. Send fewer.",
             param="input",
             code="too_many_images",
         )
-    return list(urls)
+    return urls
 
 
 def messages_of(items: Sequence[Item], num_earlier: int, limits: WireLimits, fetched: Fetched) -> tuple[Message, ...]:
@@ -154,7 +159,6 @@ def messages_of(items: Sequence[Item], num_earlier: int, limits: WireLimits, fet
     reader = _PartReader(limits, fetched)
     messages: list[Message] = []
     for at, item in enumerate(items):
-        place = f"input[{at - num_earlier}]" if at >= num_earlier else "previous_response_id"
         match item:
             case OutputMessage():
                 text = "".join([part.text for part in item.content])
@@ -165,13 +169,18 @@ def messages_of(items: Sequence[Item], num_earlier: int, limits: WireLimits, fet
                 assert item.role is not None
                 assert item.content is not None
                 role: ChatRole = "system" if item.role == "developer" else item.role
-                messages.append(Message(role, reader.parts(item.content, role, f"{place}.content")))
+                messages.append(Message(role, reader.parts(item.content, role, _place(at, num_earlier, "content"))))
             case OutputCall() | InputItem(type="function_call"):
                 _add_call(messages, ToolCall(item.call_id or "", item.name or "", item.arguments or ""))
             case _:
-                parts = reader.parts(item.output or "", "tool", f"{place}.output")
+                parts = reader.parts(item.output or "", "tool", _place(at, num_earlier, "output"))
                 messages.append(Message("tool", parts, tool_call_id=item.call_id))
     return tuple(messages)
+
+
+def _place(at: int, num_earlier: int, name: str) -> str:
+    """Where a field of an item stands, as errors name it."""
+    return f"input[{at - num_earlier}].{name}" if at >= num_earlier else f"previous_response_id.{name}"
 
 
 def _check_calls(items: Sequence[Item]) -> None:

@@ -1,0 +1,221 @@
+"""`seatrial ask --image` and `/image` in `seatrial chat`: what goes up, what is said before, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawn_pictures import data_url, huge_png, picture
+from stand_in import StandIn, answer
+
+START_S = 60.0
+
+
+async def _said(process: asyncio.subprocess.Process, typed: str = "") -> tuple[str, str]:
+    out, err = await asyncio.wait_for(process.communicate(typed.encode()), START_S)
+    assert b"Traceback" not in err, err.decode()
+    return out.decode(), err.decode()
+
+
+async def test_a_picture_goes_to_a_hosted_model_as_it_lies_on_the_disk(start_seatrial, tmp_path: Path) -> None:
+    (tmp_path / "receipt.jpg").write_bytes(picture())  # a PNG, whatever its name says
+    (tmp_path / "a.gif").write_bytes(picture("GIF"))
+    shown = ("--image", "receipt.jpg", "--image", "a.gif", "--detail", "low")
+    async with StandIn(answer("42.10")) as server:
+        process = await start_seatrial("ask", f"{server.base_url}#m", "What is the total?", *shown)
+        out, err = await _said(process)
+    assert process.returncode == 0, err
+    assert out == "42.10\n"
+    (message,) = server.asked[0].body["messages"]
+    urls = (data_url(picture()), data_url(picture("GIF"), "image/gif"))
+    assert message["content"] == [
+        *({"type": "image_url", "image_url": {"url": url, "detail": "low"}} for url in urls),
+        {"type": "text", "text": "What is the total?"},
+    ]
+    assert "receipt.jpg: 8 × 6, how many tokens, the server of" in err
+    assert "a.gif: 8 × 6" in err
+
+
+async def test_a_question_without_pictures_is_plain_text(start_seatrial) -> None:
+    async with StandIn(answer("Hello")) as server:
+        _, err = await _said(await start_seatrial("ask", f"{server.base_url}#m", "Hi"))
+    assert server.asked[0].body["messages"] == [{"role": "user", "content": "Hi"}]
+    assert err == ""
+
+
+HOSTED = "http://127.0.0.1:9/v1#m"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--image", "absent.png"), 2, ["no picture at `absent.png`"]),
+        (("--image", "folder"), 2, ["`folder` is a folder"]),
+        (("--image", "x" * 5000), 2, ["no picture at"]),
+        (("--image", "notes.png"), 1, ["notes.png", "no picture"]),
+        (("--image", "cut.png"), 1, ["cut.png"]),
+        (("--image", "empty.png"), 1, ["empty.png", "empty"]),
+        (("--image", "page.png"), 1, ["page.png", "PDF"]),
+        (("--image", "bomb.png"), 1, ["bomb.png", "12,000 × 12,000"]),
+        (("--image", "good.png", "--detail", "much"), 2, ["much", "low"]),
+        (("--video", "absent.mp4"), 2, ["no video at `absent.mp4`"]),
+        (("--video", "good.png"), 2, ["takes no video over the OpenAI API", "smolvlm2-256m"]),
+    ],
+)
+def test_what_cannot_be_shown_is_said(
+    seatrial, tmp_path: Path, words: tuple[str, ...], code: int, says: list[str]
+) -> None:
+    files = {
+        "good.png": picture(),
+        "notes.png": b"Buy milk.",
+        "cut.png": picture()[:20],
+        "empty.png": b"",
+        "page.png": b"%PDF-1.7\n",
+        "bomb.png": huge_png(12_000, 12_000),
+    }
+    (tmp_path / "folder").mkdir()
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    ran = seatrial("ask", HOSTED, "What is it?", *words)
+    assert ran.code == code, ran
+    for part in says:
+        assert part in ran.err
+
+
+def test_a_hosted_model_that_reads_text_alone_is_not_paid_for_a_picture(seatrial, tmp_path: Path) -> None:
+    entry = """
+id = "blind"
+name = "Blind"
+maker = "OpenAI"
+tagline = "Reads"
+description = "Reads."
+category = "text"
+modalities = ["text"]
+entry = "paid"
+runs = "hosted"
+api_name = "blind-1"
+sources.card = { title = "A card", url = "https://example.org", as_of = 2026-11-01, kind = "published" }
+"""
+    (tmp_path / "entries").mkdir()
+    (tmp_path / "entries" / "blind.toml").write_text(entry)
+    (tmp_path / "a.png").write_bytes(picture())
+    settings = {"SEATRIAL_CATALOG": str(tmp_path / "entries"), "OPENAI_API_KEY": "sk-1"}
+    settings |= {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    ran = seatrial("ask", "blind", "What is it?", "--image", "a.png", env=settings)
+    assert ran.code == 1, ran
+    assert "reads text only" in ran.err
+    assert "`smolvlm2-256m`" in ran.err
+
+
+@pytest.fixture(scope="module")
+def models(tiny: Any, tiny_vision: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two models, `eyes` and `blind`."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny_vision().write_folder(folder / "eyes")
+    tiny(max_position_embeddings=512).write_folder(folder / "blind")
+    return folder
+
+
+def test_what_pictures_cost_is_said_before_they_are_asked_about(seatrial, tmp_path: Path, models: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(size=(160, 120)))
+    (tmp_path / "b.webp").write_bytes(picture("WEBP", size=(60, 120)))
+    eyes, few = str(models / "eyes"), ("--max-tokens", "2", "--temperature", "0")
+    ran = seatrial("ask", eyes, "hello", "--image", "a.png", "--image", "b.webp", *few)
+    assert ran.code == 0, ran
+    costs = [int(found) for found in re.findall(r": \d+ × \d+, (\d+) tokens$", ran.err, re.M)]
+    assert costs[0] == 13 * (4 + 2) + 1 + 3
+    assert f"That is {sum(costs)} of the 2,048 that `{eyes}` takes." in ran.err
+    ran = seatrial("ask", eyes, "hello", "--image", "a.png", "--detail", "low", *few)
+    assert "a.png: 160 × 120, 7 tokens" in ran.err
+
+
+def test_a_video_is_shown_to_a_model_on_this_machine(seatrial, tmp_path: Path, models: Path) -> None:
+    _write_video(tmp_path / "clip.mp4")
+    ran = seatrial("ask", str(models / "eyes"), "hello", "--video", "clip.mp4", "--max-tokens", "2")
+    assert ran.code == 0, ran
+    assert re.search(r"clip.mp4: \d+ kB, \d+ tokens", ran.err)
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "says"),
+    [
+        ("blind", ("--image", "a.png"), ["reads text only", "`smolvlm2-256m`"]),
+        ("eyes", ("--image", "a.png", "--image", "cut.png"), ["Error: cut.png: ", "cut short"]),
+        ("eyes", ("--image", "a.png") * 26, ["26 pictures", "24 fit"]),
+        ("eyes", ("--video", "a.png"), ["no video"]),
+    ],
+)
+def test_what_a_model_here_cannot_look_at_is_said(
+    seatrial, tmp_path: Path, models: Path, model: str, words: tuple[str, ...], says: list[str]
+) -> None:
+    noise = picture(size=(160, 120), colour="teal", compress_level=0)
+    (tmp_path / "a.png").write_bytes(noise)
+    (tmp_path / "cut.png").write_bytes(noise[: len(noise) // 2])
+    ran = seatrial("ask", str(models / model), "hello", *words)
+    assert ran.code == 1, ran
+    for part in says:
+        assert part in ran.err
+
+
+def _write_video(path: Path) -> None:
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for level in range(0, 250, 10):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+
+
+async def test_a_chat_shows_pictures_with_the_next_message(start_seatrial, tmp_path: Path) -> None:
+    (tmp_path / "my receipt.png").write_bytes(picture())
+    typed = "/image my receipt.png\nWhat is it?\nAnd now?\n/quit\n"
+    async with StandIn(answer("A receipt")) as server:
+        out, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), typed)
+    first, second = (asked.body["messages"] for asked in server.asked)
+    shown = {"type": "image_url", "image_url": {"url": data_url(picture())}}
+    assert first == [{"role": "user", "content": [shown, {"type": "text", "text": "What is it?"}]}]
+    assert second == [*first, {"role": "assistant", "content": "A receipt"}, {"role": "user", "content": "And now?"}]
+    assert "my receipt.png: 8 × 6" in err
+    assert out.count("A receipt") == 2
+
+
+@pytest.mark.parametrize("spelled", ["'my receipt.png'", "my\\ receipt.png"])
+async def test_a_path_is_taken_as_terminals_write_it(start_seatrial, tmp_path: Path, spelled: str) -> None:
+    (tmp_path / "my receipt.png").write_bytes(picture())
+    async with StandIn(answer("A receipt")) as server:
+        await _said(await start_seatrial("chat", f"{server.base_url}#m"), f"/image {spelled}\nWhat?\n")
+    assert server.asked[0].body["messages"][0]["content"][0]["type"] == "image_url"
+
+
+async def test_a_chat_goes_on_after_what_is_no_picture(start_seatrial, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    typed = "/image absent.png\n/video a.png\n/image a.png\n/drop\nHi\n/image\n/image a.png\n/reset\nHi\n"
+    async with StandIn(answer("Hello")) as server:
+        _, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), typed)
+    assert [asked.body["messages"] for asked in server.asked] == [[{"role": "user", "content": "Hi"}]] * 2
+    assert "Error: There is no picture at `absent.png`." in err
+    assert "takes no video" in err
+    assert err.count("/image FILE") == 2  # the greeting, and `/image` alone
+
+
+async def test_a_picture_waits_where_its_message_failed(start_seatrial, tmp_path: Path) -> None:
+    from stand_in import openai_error, refusal
+
+    (tmp_path / "a.png").write_bytes(picture())
+    scripts = iter([refusal(400, openai_error("Too dark.", "invalid_request_error", None)), answer("A cat")])
+    choose: Callable[[Any], Any] = lambda asked: next(scripts)  # noqa: E731
+    async with StandIn(choose) as server:
+        _, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), "/image a.png\nWhat?\nWhat now?\n")
+    assert "Too dark." in err
+    assert "a.png goes with your next message" in err
+    (message,) = server.asked[1].body["messages"]
+    assert [part["type"] for part in message["content"]] == ["image_url", "text"]
+    assert server.asked[1].text == "What now?"
