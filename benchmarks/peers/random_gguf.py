@@ -10,11 +10,12 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from seatrial.engine.random_model import RandomTensors, plain_tokenizer, shapes
+from seatrial.engine.random_model import RandomTensors, eyes, plain_tokenizer, shapes
 from seatrial.models.config import ModelConfig
 from seatrial.models.weights.gguf import gguf_name
 
 _FILE_TYPES = {"Q4_0": 2, "Q4_1": 3}
+_LINE_BREAK = "Ċ"  # as byte-level vocabularies write it
 
 
 def write_random_gguf(path: Path, name: str, *, inner: str, outer: str, seed: int = 0) -> Path:
@@ -60,16 +61,22 @@ def _add_metadata(writer: gguf.GGUFWriter, config: ModelConfig, name: str) -> No
     writer.add_rope_freq_base(config.rope_theta)
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_vocab_size(config.vocab_size)
-    backend = plain_tokenizer(config.vocab_size).backend
+    backend = plain_tokenizer(config.vocab_size, marked=name in eyes()).backend
     tokens = [backend.id_to_token(token_id) for token_id in range(config.vocab_size)]
     merged = tokens[256]  # a byte-level vocabulary has merges; this one has the least that readers accept
     tokens[256] = tokens[0] + tokens[1]
     assert merged.startswith("word")
+    merges = [f"{tokens[0]} {tokens[1]}"]
+    if name in eyes():  # two line breaks, one token in the published vocabulary, stand before the whole view
+        tokens[257] = 2 * _LINE_BREAK
+        merges.append(f"{_LINE_BREAK} {_LINE_BREAK}")
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("llama-bpe")
     writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.NORMAL] * config.vocab_size)
-    writer.add_token_merges([f"{tokens[0]} {tokens[1]}"])
+    marks = backend.get_added_tokens_decoder()
+    kinds = [gguf.TokenType.CONTROL if at in marks else gguf.TokenType.NORMAL for at in range(config.vocab_size)]
+    writer.add_token_types(kinds)
+    writer.add_token_merges(merges)
     writer.add_bos_token_id(config.vocab_size - 2)
     writer.add_eos_token_id(config.vocab_size - 1)
     writer.add_add_bos_token(False)

@@ -44,8 +44,8 @@ void VisionPass::for_tokens(int count, Work work, const Body& body) {
   lap(work);
 }
 
-// Patch p of a tile is its rows p / side * size and down, its columns p % side * size and on. Of 27 patches of 14 pixels
-// a side, patch 28 begins at row 14, column 14.
+// Patch p of a tile begins at row p / side * size and column p % side * size. Of 27 patches of 14 pixels a side, patch
+// 28 begins at row 14, column 14.
 void VisionPass::take_patches() {
   const Weight& next = model_.patch.matrix->weight();
   const int patches = model_.patches(), side = model_.side(), size = model_.patch_size;
