@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/first
 NATIVE := cmake/CMakeLists.txt $(wildcard src/seatrial/kernels/cpu/native/*)
 
-.PHONY: compare install model test test-slow test-browser check format clean help
+.PHONY: compare install model test test-slow test-browser reader check format clean help
 
 compare: model  ## measure the embedded model and two baselines on the three workloads; write runs/first/report.html
 	$(BIN)/seatrial compare smollm2-135m baseline:nearest baseline:majority smollm3-3b gpt-5-mini \
@@ -45,6 +45,9 @@ test-slow: $(VENV)/.development model  ## the tests that take longer
 
 test-browser: $(VENV)/.development model  ## the report in Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pytest -m browser
+
+reader: $(VENV)/.development  ## train a tiny SmolVLM that reads totals on drawn receipts into runs/reader: docs/vision.md
+	cd tests/tiny && OMP_WAIT_POLICY=PASSIVE ../../$(BIN)/python -m reader --out ../../runs/reader
 
 check: $(VENV)/.development  ## ruff, mypy --strict, the ladder, and proof that the ladder's lint catches a violation
 	$(BIN)/ruff check .

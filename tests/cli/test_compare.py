@@ -52,6 +52,7 @@ def test_json_is_the_document_that_is_written(seatrial, tmp_path: Path) -> None:
     assert json.loads(ran.out) == json.loads((tmp_path / "run/verdict.json").read_text())
 
 
+@pytest.mark.slow
 def test_baselines_on_a_built_in_workload(seatrial, tmp_path: Path) -> None:
     words = ("compare", "baseline:nearest", "baseline:majority", "gpt-5-mini", "--on", "triage", "--out", "run")
     ran = seatrial(*words, "--limit", "60")

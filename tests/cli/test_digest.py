@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sql
 
@@ -15,6 +17,12 @@ from seatrial.site.db.opening import open_database, reading, writing
 from seatrial.site.db.tables import runs, sends, subscribers
 
 Seatrial = Callable[..., Any]
+CARDS = [
+    {"id": "gpt-5-mini", "model": "gpt-5-mini", "name": "GPT-5 mini", "category": "text"},
+    {"id": "smollm3-3b", "model": "smollm3-3b", "name": "SmolLM3-3B", "category": "text"},
+]
+BRIEF = {"candidates": CARDS, "workloads": []}
+"""As much of a document as lists read."""
 
 
 def last_week() -> datetime:
@@ -54,7 +62,7 @@ def site(tmp_path: Path) -> Any:
                 decision="ship",
                 candidate="gpt-5-mini",
                 sentence="Ship gpt-5-mini.",
-                document=b"",
+                document=zlib.compress(msgspec.json.encode(BRIEF)),
             )
         )
     yield database

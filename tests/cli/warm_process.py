@@ -17,6 +17,7 @@ import sys
 from typing import Any
 
 LIBRARIES = (
+    "PIL.Image",
     "alembic.command",
     "alembic.runtime.migration",
     "jinja2",
@@ -27,6 +28,8 @@ LIBRARIES = (
     "sqlalchemy",
     "sqlalchemy.dialects.sqlite",
     "starlette.applications",
+    "tokenizers",
+    "torch",
     "typer",
     "seatrial.cli.main",
 )

@@ -53,6 +53,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is bounded by Linux's limits")
 def test_memory_that_is_short_or_runs_out_is_said_with_what_would_fit(tmp_path: Path, tiny: Callable[..., Any]) -> None:
     """23 million weights, in a process that may take so many megabytes: every outcome is a sentence or an answer."""

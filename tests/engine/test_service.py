@@ -134,6 +134,7 @@ async def test_closing_fails_what_still_runs(model: Model) -> None:
         await tokens(service, [5])
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_in_the_middle_of_an_answer_ends_cleanly(tmp_path: Path, tiny: Callable[..., Any]) -> None:
     folder = tiny("smollm3", eos_token_id=None).write_folder(tmp_path / "model")
     program = f"""

@@ -44,6 +44,7 @@ def opened(url: str, clock: Any, catalog: Catalog | None = None) -> Iterator[Rea
     database.close()
 
 
+@pytest.mark.slow
 def test_every_page_is_a_file_with_its_twin_and_every_link_leads_somewhere(reading: Reading, tmp_path: Path) -> None:
     slug = reading.library.publish(run_document()).slug
     out = tmp_path / "out"
