@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/first
+# Tests start commands as processes: what each would compile again is kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
+
 NATIVE := cmake/CMakeLists.txt $(wildcard src/seatrial/kernels/cpu/native/*)
 
 .PHONY: compare install model test test-slow test-browser reader check format clean help

@@ -59,6 +59,9 @@ SHIFTS = """() => new Promise(resolve => {
 })"""
 """How far a page's content moved while it loaded (CLS)."""
 
+STILL = 0.003
+"""Below this nothing moved but a line of text that had come in two pieces; Chromium calls 0.1 good."""
+
 FOCUS = """() => {
   const element = document.activeElement;
   if (!element || element === document.body) return null;

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from page_checks import CONTRAST, OUTSIDE, REVERSED, SHIFTS, SMUGGLED, UNNAMED
+from page_checks import CONTRAST, OUTSIDE, REVERSED, SHIFTS, SMUGGLED, STILL, UNNAMED
 from site_process import (
     CATALOG,
     HOSTILE_IDS,
@@ -68,7 +68,7 @@ def test_every_kind_of_page_is_sound(browser: Any, site: SiteProcess, path: str)
         for viewport, spared in zip((DESKTOP, PHONE), SPARED.get(path, (None, None)), strict=True):
             page.set_viewport_size(viewport)
             page.goto(site.url + path)
-            assert page.evaluate(SHIFTS) == 0, "something moved while the page loaded"
+            assert page.evaluate(SHIFTS) < STILL, "something moved while the page loaded"
             _check_soundness(page, without_axe=spared)
 
 
@@ -97,7 +97,7 @@ def test_nothing_moves_while_a_page_arrives_slowly(browser: Any, site: SiteProce
         for viewport in (DESKTOP, PHONE):
             with reading(browser, address, viewport=viewport) as page:
                 page.goto(address + path)
-                assert page.evaluate(SHIFTS) == 0
+                assert page.evaluate(SHIFTS) < STILL
 
 
 @pytest.mark.parametrize("place", ["#volume", "#items", "#repeat", "#vote"])
@@ -107,7 +107,7 @@ def test_nothing_moves_under_a_reader_who_comes_to_the_middle_of_a_page(
     for viewport in (DESKTOP, PHONE):
         with reading(browser, site.url, viewport=viewport) as page:
             page.goto(site.url + MEASURED + place)
-            assert page.evaluate(SHIFTS) == 0
+            assert page.evaluate(SHIFTS) < STILL
 
 
 @pytest.mark.parametrize("path", [CATALOG, MEASURED, "/models/gpt-5-mini", "/methodology"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 
 from seatrial.catalog.loading import Catalog, load_catalog
 from seatrial.site.db.opening import Database
-from seatrial.site.library import JudgeTerms, Library
+from seatrial.site.library import Comparison, JudgeTerms, Library
 from seatrial.site.votes.opinion import NO_VOTES, ChoiceTally, Opinion, opinion_of
 from seatrial.verdict.document import Document
 
@@ -40,7 +41,26 @@ TERMS = JudgeTerms(margin=0.03, purpose="commercial", machine_usd_per_hour=0.10)
 
 def make_library(database: Database, clock: Callable[[], datetime], catalog: Catalog | None = None) -> Library:
     """A catalog, the built-in one unless told, over a test's database."""
-    return Library(catalog or load_catalog(), database, clock=clock, judge_terms=TERMS)
+    if catalog is None:
+        return _BuiltIn(_built_in(), database, clock=clock, judge_terms=TERMS)
+    return Library(catalog, database, clock=clock, judge_terms=TERMS)
+
+
+class _BuiltIn(Library):
+    """Judges the pairs of the built-in catalog once for all tests: there are about seventy."""
+
+    def _judge(self, ids: tuple[str, ...], day: date) -> Comparison:
+        if (ids, day) not in _JUDGED:
+            _JUDGED[ids, day] = super()._judge(ids, day)
+        return _JUDGED[ids, day]
+
+
+_JUDGED: dict[tuple[tuple[str, ...], date], Comparison] = {}
+
+
+@functools.cache
+def _built_in() -> Catalog:
+    return load_catalog()
 
 
 class MadeUpOpinions:
