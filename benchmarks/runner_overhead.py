@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from result_page import machine, spread
 from runner_peers import PEERS, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,12 +119,6 @@ def check_seatrial(folder: Path) -> int:
     return sum(json.loads(line)["score"] == 1.0 for line in lines)
 
 
-def spread(values: list[float], digits: int = 0) -> str:
-    """The median, with the lowest and highest beside it."""
-    middle, low, high = (f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({low}–{high})"
-
-
 def row(name: str, runs: list[Measured], num_items: int) -> str:
     cells = [
         name,
@@ -159,13 +154,6 @@ def verdicts(ours: list[Measured], large: list[Measured], num_items: int, num_la
         ("start-up < 1 s", f"{start_s:.2f} s to the first request", start_s < 1),
     ]
     return [f"- {target}: {found}. {'Met' if is_met else '**Missed**'}." for target, found, is_met in targets]
-
-
-def machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return f"{cpu or platform.processor()}, {os.cpu_count()} cores, {platform.platform()}; load averages before: {load}"
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import server_load as load
 import server_peers as servers
+from result_page import machine
 from server_peers import Server
 from server_report import (
     CHATS,
@@ -36,7 +37,6 @@ from server_report import (
     HttpRow,
     StartRow,
     decoding_rate,
-    machine,
     report,
 )
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 
 import server_peers
+from result_page import met, spread
 from server_load import Stream
 
 PIECES, PAUSE_S, PACED_PIECES = 4, 0.02, 100
@@ -144,9 +143,9 @@ def _http_aims(rows: Sequence[HttpRow]) -> list[str]:
     chunk_us = 1e6 * statistics.median(ours.chunk_cpu_s)
     beside = f"the bare socket {1e6 * statistics.median(floor.chunk_cpu_s):.0f} µs"
     aims = [
-        _aim("≥ 6,000 requests/s", per_s, lambda value: value >= 6000, "{:,.0f}, " + of_floor),
-        _aim("added p50 ≤ 0.4 ms alone", 1e3 * added_s, lambda value: value <= 0.4, "{:.3f} ms over the bare socket"),
-        _aim(
+        met("≥ 6,000 requests/s", per_s, lambda value: value >= 6000, "{:,.0f}, " + of_floor),
+        met("added p50 ≤ 0.4 ms alone", 1e3 * added_s, lambda value: value <= 0.4, "{:.3f} ms over the bare socket"),
+        met(
             "≤ 60 µs per chunk",
             chunk_us,
             lambda value: value <= 60,
@@ -162,41 +161,21 @@ def _http_aims(rows: Sequence[HttpRow]) -> list[str]:
 def _start_aims(rows: Sequence[StartRow]) -> list[str]:
     elsewhere, local = rows[:2]
     return [
-        _aim("ready < 1 s without a local model", statistics.median(elsewhere.ready_s), lambda v: v < 1, "{:.2f} s"),
-        _aim("< 60 MB without a local model", max(elsewhere.resident_mb), lambda v: v < 60, "{:.0f} MB"),
-        _aim("ready < 4 s with smollm2-135m", statistics.median(local.ready_s), lambda v: v < 4, "{:.2f} s"),
+        met("ready < 1 s without a local model", statistics.median(elsewhere.ready_s), lambda v: v < 1, "{:.2f} s"),
+        met("< 60 MB without a local model", max(elsewhere.resident_mb), lambda v: v < 60, "{:.0f} MB"),
+        met("ready < 4 s with smollm2-135m", statistics.median(local.ready_s), lambda v: v < 4, "{:.2f} s"),
     ]
 
 
 def _chat_aims(rows: Sequence[ChatRow], bench_per_s: Sequence[float]) -> list[str]:
     ours = statistics.median(rows[0].decoding_per_s)
     share = ours / statistics.median(bench_per_s)
-    aims = [_aim("≥ 90 % of `seatrial bench` at the same batch", share, lambda value: value >= 0.9, "{:.0%}")]
+    aims = [met("≥ 90 % of `seatrial bench` at the same batch", share, lambda value: value >= 0.9, "{:.0%}")]
     for peer in rows[1:]:
         for what, mine, theirs in (
             ("decoding", rows[0].decoding_per_s, peer.decoding_per_s),
             ("over all", rows[0].overall_per_s, peer.overall_per_s),
         ):
             ratio = statistics.median(mine) / statistics.median(theirs)
-            aims.append(_aim(f"≥ 3 × {peer.name}'s server, {what}", ratio, lambda value: value >= 3, "{:.2f} ×"))
+            aims.append(met(f"≥ 3 × {peer.name}'s server, {what}", ratio, lambda value: value >= 3, "{:.2f} ×"))
     return aims
-
-
-def _aim(aim: str, found: float, holds: Callable[[float], bool], shown: str) -> str:
-    return f"- {aim}: {shown.format(found)}. {'Met' if holds(found) else '**Missed**'}."
-
-
-def spread(values: Sequence[float], digits: int = 0) -> str:
-    """The median, with the least and the most."""
-    if not values:
-        return "–"
-    middle, least, most = (f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({least}–{most})"
-
-
-def machine() -> str:
-    """Processor, cores, system, and how busy it is."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    loads = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return f"{cpu}, {os.cpu_count()} cores, {platform.platform()}; load averages before: {loads}"

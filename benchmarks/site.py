@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import site_filling as filling
 import site_load as load
 import site_peers as peers
-from server_report import machine
+from result_page import machine
 from site_report import PageRow, report
 
 ROOT = Path(__file__).resolve().parents[1]

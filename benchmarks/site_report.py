@@ -7,12 +7,12 @@ import datetime
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 
 import site_peers
-from server_report import spread
+from result_page import met, spread
 
 
 @dataclass
@@ -79,17 +79,13 @@ def _aims(rows: Sequence[PageRow]) -> list[str]:
         what = row.name.partition(", ")[2]
         whole_kb = row.html_kb + row.assets_kb
         aims += [
-            _aim(f"≥ 1,500 pages/s, {what}", statistics.median(row.per_s), lambda v: v >= 1500, "{:,.0f}"),
-            _aim(f"p99 < 30 ms, {what}", 1e3 * statistics.median(row.p99_s), lambda v: v < 30, "{:.1f} ms"),
-            _aim(f"cold < 50 ms (median), {what}", 1e3 * statistics.median(row.cold_s), lambda v: v < 50, "{:.1f} ms"),
-            _aim(f"HTML + CSS + JS < 150 kB, {what}", whole_kb, lambda v: v < 150, "{:.1f} kB"),
+            met(f"≥ 1,500 pages/s, {what}", statistics.median(row.per_s), lambda v: v >= 1500, "{:,.0f}"),
+            met(f"p99 < 30 ms, {what}", 1e3 * statistics.median(row.p99_s), lambda v: v < 30, "{:.1f} ms"),
+            met(f"cold < 50 ms (median), {what}", 1e3 * statistics.median(row.cold_s), lambda v: v < 50, "{:.1f} ms"),
+            met(f"HTML + CSS + JS < 150 kB, {what}", whole_kb, lambda v: v < 150, "{:.1f} kB"),
         ]
     for peer in rows[2:]:
         ratio = statistics.median(rows[1].per_s) / statistics.median(peer.per_s)
         cold = statistics.median(peer.cold_s) / statistics.median(rows[1].cold_s)
         aims.append(f"- {ratio:.1f} × the pages/s of {peer.name}; its cold pages take {cold:.2f} × as long as ours.")
     return aims
-
-
-def _aim(aim: str, found: float, holds: Callable[[float], bool], shown: str) -> str:
-    return f"- {aim}: {shown.format(found)}. {'Met' if holds(found) else '**Missed**'}."

@@ -31,13 +31,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from result_page import machine, spread
 from seatrial.cli.wiring import now
 from seatrial.site.db.instants import naive
 from seatrial.site.db.migrating import current, upgrade
 from seatrial.site.db.opening import open_database, writing
 from seatrial.site.votes.batch import Timed, carry_out
 from seatrial.site.votes.chain import verify
-from server_report import machine, spread
 from site_votes_load import (
     Load,
     Tally,

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seatrial.errors import CheckpointError, NotRunnable
+from seatrial.errors import NotRunnable
 from seatrial.kernels import cpu
 from seatrial.kernels.cpu.vision import Affine, Norm, VisionLayer, VisionTower, pack_padded
-from seatrial.models.precision import GROUP, NATIVE_DTYPES, choose_format
+from seatrial.models.precision import NATIVE_DTYPES, choose_format
 from seatrial.models.tensors import PROJECTION
 from seatrial.models.vision_config import VisionConfig
-from seatrial.models.weights.blocks import convert
-from seatrial.models.weights.packed import Quantised
+from seatrial.models.weights.packed import Quantised, numbers, taken
 
 if TYPE_CHECKING:
     from seatrial.models.checkpoint import VisionParts
@@ -117,11 +116,11 @@ def _tower(parts: VisionParts, dtype: str, threads: int, level: str | None) -> V
         packed = dict(zip(wanted, pool.map(lambda matrix: _pack(tensors, matrix, dtype), wanted.values()), strict=True))
 
     def affine(name: str) -> Affine:
-        biases = [_numbers(tensors, f"{part.removesuffix('.weight')}.bias") for part in wanted[name].parts]
+        biases = [numbers(tensors, f"{part.removesuffix('.weight')}.bias") for part in wanted[name].parts]
         return Affine(packed[name], np.concatenate(biases))
 
     def norm(name: str) -> Norm:
-        return Norm(_numbers(tensors, f"{name}.weight"), _numbers(tensors, f"{name}.bias"))
+        return Norm(numbers(tensors, f"{name}.weight"), numbers(tensors, f"{name}.bias"))
 
     layers = [
         VisionLayer(
@@ -134,7 +133,7 @@ def _tower(parts: VisionParts, dtype: str, threads: int, level: str | None) -> V
         )
         for layer in range(config.num_layers)
     ]
-    places_QE = _numbers(tensors, f"{_EMBEDDINGS}position_embedding.weight")
+    places_QE = numbers(tensors, f"{_EMBEDDINGS}position_embedding.weight")
     return VisionTower(
         config,
         patch=affine("patch"),
@@ -164,31 +163,5 @@ def _pack(tensors: Mapping[str, Any], matrix: _Matrix, dtype: str) -> cpu.Packed
     """The narrowest format is of 8 bits: whoever asks for `int4` means the decoder."""
     stored = [tensors.kind(name) if isinstance(tensors, Quantised) else "F32" for name in matrix.parts]
     to = choose_format(stored, dtype, outer=True)
-    packed = pack_padded([_part(tensors, name, matrix.columns, to) for name in matrix.parts], matrix.columns, to)
-    if isinstance(tensors, Quantised):
-        for name in matrix.parts:
-            tensors.release(name)
-    return packed
-
-
-def _part(
-    tensors: Mapping[str, Any], name: str, columns: int, format: str
-) -> tuple[str, NDArray[np.uint8] | NDArray[np.float32]]:
-    if isinstance(tensors, Quantised) and format != "bf16" and columns % GROUP == 0:
-        blocks = convert(tensors.blocks(name), format.upper())
-        if blocks is not None:
-            return blocks.kind, np.ascontiguousarray(blocks.raw)
-    return "F32", np.ascontiguousarray(_numbers(tensors, name).reshape(-1, columns))
-
-
-def _numbers(tensors: Mapping[str, Any], name: str) -> Floats:
-    if isinstance(tensors, Quantised):
-        numbers = tensors.numbers(name)
-    else:
-        numbers = np.ascontiguousarray(tensors[name].float().numpy(), np.float32)
-    # A sum is finite if all numbers are (and weights are far from where it overflows).
-    with np.errstate(all="ignore"):
-        is_finite = np.isfinite(numbers.sum())
-    if not is_finite:
-        raise CheckpointError("holds numbers that are not finite", field=name)
-    return numbers
+    with taken(tensors, matrix.parts, matrix.columns, to) as parts:
+        return pack_padded(parts, matrix.columns, to)

@@ -11,7 +11,8 @@ Shape suffixes: D hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from seatrial.errors import CheckpointError
 from seatrial.kernels import cpu
 from seatrial.models.config import ModelConfig
-from seatrial.models.precision import Format, Matrix, matrices
+from seatrial.models.precision import GROUP, Format, Matrix, matrices
 from seatrial.models.tensors import expected_shapes
 from seatrial.models.weights.blocks import Blocks, convert
 
@@ -88,7 +89,7 @@ def pack_weights(
         )
 
     def norm(name: str) -> NDArray[np.float32]:
-        return _numbers(tensors, name, path)
+        return numbers(tensors, name, path=path)
 
     layers = tuple(
         cpu.LayerWeights(
@@ -110,29 +111,46 @@ def pack_weights(
 
 
 def _pack(tensors: Mapping[str, torch.Tensor], matrix: Matrix, format: Format, path: Path | None) -> cpu.PackedWeight:
-    packed = cpu.pack([_part(tensors, name, format, path) for name in matrix.parts], matrix.columns, format)
+    with taken(tensors, matrix.parts, matrix.columns, format, path=path) as parts:
+        return cpu.pack(parts, matrix.columns, format)
+
+
+@contextlib.contextmanager
+def taken(
+    tensors: Mapping[str, torch.Tensor],
+    names: Sequence[str],
+    columns: int,
+    format: Format,
+    *,
+    path: Path | None = None,
+) -> Iterator[list[Part]]:
+    """Tensors as parts of a matrix to pack, each of rows of `columns` numbers; let go at the end.
+
+    Blocks stay blocks where the format takes them and rows are whole blocks. Raises CheckpointError as `numbers`.
+    """
+    yield [_part(tensors, name, columns, format, path) for name in names]
     if isinstance(tensors, Quantised):
-        for name in matrix.parts:
+        for name in names:
             tensors.release(name)
-    return packed
 
 
-def _part(tensors: Mapping[str, torch.Tensor], name: str, format: Format, path: Path | None) -> Part:
-    if isinstance(tensors, Quantised) and format != "bf16":
+def numbers(tensors: Mapping[str, torch.Tensor], name: str, *, path: Path | None = None) -> NDArray[np.float32]:
+    """A tensor as float32. Raises CheckpointError, naming `path`, where one is not finite."""
+    if isinstance(tensors, Quantised):
+        found = tensors.numbers(name)
+    else:
+        found = np.ascontiguousarray(tensors[name].float().numpy(), np.float32)
+    # Not one pass for each number: a sum is finite if they all are (and weights are far from where it overflows).
+    with np.errstate(all="ignore"):
+        is_finite = np.isfinite(found.sum())
+    if not is_finite:
+        raise CheckpointError("holds numbers that are not finite", path=path, field=name)
+    return found
+
+
+def _part(tensors: Mapping[str, torch.Tensor], name: str, columns: int, format: Format, path: Path | None) -> Part:
+    if isinstance(tensors, Quantised) and format != "bf16" and columns % GROUP == 0:
         blocks = convert(tensors.blocks(name), format.upper())
         if blocks is not None:
             return blocks.kind, np.ascontiguousarray(blocks.raw)
-    return "F32", _numbers(tensors, name, path)
-
-
-def _numbers(tensors: Mapping[str, torch.Tensor], name: str, path: Path | None) -> NDArray[np.float32]:
-    if isinstance(tensors, Quantised):
-        numbers = tensors.numbers(name)
-    else:
-        numbers = np.ascontiguousarray(tensors[name].float().numpy(), np.float32)
-    # Not one pass for each number: a sum is finite if they all are (and weights are far from where it overflows).
-    with np.errstate(all="ignore"):
-        is_finite = np.isfinite(numbers.sum())
-    if not is_finite:
-        raise CheckpointError("holds numbers that are not finite", path=path, field=name)
-    return numbers
+    return "F32", np.ascontiguousarray(numbers(tensors, name, path=path).reshape(-1, columns))

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "carver.h"
 #include "pass.h"
 
 namespace seatrial {
@@ -59,23 +60,6 @@ void expect_consistent(const Model& m) {
     expect_shape(at + "down", layer.down, m.hidden, m.inner);
   }
 }
-
-// Hands out parts of one buffer, each on a cache line's border; without a buffer it only measures.
-class Carver {
- public:
-  explicit Carver(uint8_t* base) : base_(base) {}
-  template <typename T>
-  T* take(size_t count) {
-    T* part = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
-    used_ += (count * sizeof(T) + 63) / 64 * 64;
-    return part;
-  }
-  size_t used() const { return used_; }
-
- private:
-  uint8_t* base_;
-  size_t used_ = 0;
-};
 
 size_t widest_row(const Model& m) {
   return static_cast<size_t>(std::max({m.hidden, m.inner, m.heads * m.head_dim}));

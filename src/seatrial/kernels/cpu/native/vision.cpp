@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "carver.h"
 #include "vision_pass.h"
 
 namespace seatrial {
@@ -82,23 +83,6 @@ void expect_consistent(const VisionModel& m) {
   expect_norm("norm", m.norm, m.hidden);
   expect_matrix("projection", m.projection, m.text_hidden, m.joined());
 }
-
-// Hands out parts of one buffer, each on a cache line's border; without a buffer it only measures.
-class Carver {
- public:
-  explicit Carver(uint8_t* base) : base_(base) {}
-  template <typename T>
-  T* take(size_t count) {
-    T* part = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
-    used_ += (count * sizeof(T) + 63) / 64 * 64;
-    return part;
-  }
-  size_t used() const { return used_; }
-
- private:
-  uint8_t* base_;
-  size_t used_ = 0;
-};
 
 bool any_bf16(const VisionModel& m) {
   const auto is_bf16 = [](const Matrix& matrix) { return matrix->weight().format == Format::bf16; };
