@@ -34,3 +34,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with serving(tmp_path_factory.mktemp("site")) as site:
         site.command("digest", "send", "--week", week_before(1))
         yield site
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of the chat page; see `chat_process.py`."""
+    from chat_process import serving
+
+    with serving(tmp_path_factory.mktemp("open")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The same, which asks for keys."""
+    from chat_process import serving
+
+    with serving(tmp_path_factory.mktemp("locked"), asks_for_keys=True) as served:
+        yield served

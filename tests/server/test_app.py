@@ -7,51 +7,23 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi import Answer, request, start, streaming
+from asgi import request, start, streaming
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted import Scripted, clock, counted_ids, models_of, says
+from small_app import ASK, CHAT, app_of, assert_error, chat_app, echo
 
-from seatrial.chat import Usage
 from seatrial.errors import BadReply, ProviderUnavailable
-from seatrial.server.access import Access
 from seatrial.server.app import Application
 from seatrial.server.endpoints.chat import chat_routes
-from seatrial.server.endpoints.models import model_routes
 from seatrial.server.errors import Failure
 from seatrial.server.exchange import Bounds
 from seatrial.server.http import Call, Reply, Route, Streamed
-from seatrial.server.keys import KeyStore
 from seatrial.server.limits import Queue
 from seatrial.server.metrics import Metrics
-
-CHAT = "/v1/chat/completions"
-ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-
-
-async def echo(call: Call) -> Reply:
-    seen = {
-        "method": call.method,
-        "body": call.body.decode(),
-        "values": dict(call.path_values),
-        "query": dict(call.query),
-        "key": call.key_id,
-    }
-    return Reply(json.dumps(seen).encode(), headers=((b"x-own", b"1"), (b"server", b"theirs")))
-
-
-def app_of(*routes: Route, **more: Any) -> Application:
-    return Application([Route("GET", "/get", echo), Route("POST", "/post", echo, is_generation=True), *routes], **more)
-
-
-def chat_app(provider: Scripted, **more: Any) -> Application:
-    models = models_of(provider)
-    return Application([*chat_routes(models, clock=clock, new_id=counted_ids()), *model_routes(models)], **more)
 
 
 class Pieces:
@@ -79,14 +51,6 @@ class Pieces:
             raise
         finally:
             self.is_closed = True
-
-
-def assert_error(answer: Answer, status: int, code: str | None) -> None:
-    assert answer.status == status, answer
-    assert set(answer.error) == {"message", "type", "param", "code"}
-    assert answer.error["code"] == code
-    assert answer.headers["content-type"] == "application/json"
-    assert int(answer.headers["content-length"]) == len(answer.body)
 
 
 async def test_every_reply_has_its_headers() -> None:
@@ -404,102 +368,3 @@ async def test_web_sockets_are_closed_and_lifespans_acknowledged() -> None:
     await app_of()({"type": "websocket"}, await receive_from("websocket.connect"), send)
     await app_of()({"type": "lifespan"}, await receive_from("lifespan.startup", "lifespan.shutdown"), send)
     assert [m["type"] for m in sent] == ["websocket.close", "lifespan.startup.complete", "lifespan.shutdown.complete"]
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyStore:
-    return KeyStore(tmp_path, now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
-
-
-async def test_keys_are_asked_for_and_open_routes_need_none(keys: KeyStore) -> None:
-    secret, key = keys.add("one")
-    app = app_of(Route("GET", "/open", echo, is_open=True), access=Access(keys))
-    for headers in ({}, {"authorization": "Bearer sk-seatrial-no"}, {"authorization": secret}):
-        answer = await request(app, "GET", "/get", headers=headers)
-        assert_error(answer, 401, "invalid_api_key")
-        assert answer.headers["www-authenticate"] == "Bearer"
-        assert secret not in answer.body.decode()
-    assert (await request(app, "GET", "/open")).status == 200
-    answer = await request(app, "GET", "/get", headers={"authorization": f"bearer {secret}"})
-    assert answer.json["key"] == key.id
-
-
-async def test_a_key_revoked_in_mid_stream_ends_it_within_a_second(keys: KeyStore) -> None:
-    secret, _ = keys.add("one")
-    provider = Scripted(script=says("word " * 1000, pause_s=0.02))
-    app = chat_app(provider, access=Access(keys))
-    headers = {"authorization": f"Bearer {secret}"}
-    async with streaming(app, CHAT, ASK | {"stream": True}, headers) as exchange:
-        await exchange.until(b"word")
-        keys.revoke("one")
-        revoked_s = time.monotonic()
-        assert_error(await request(app, "POST", CHAT, ASK, headers), 401, "invalid_api_key")
-        await exchange.done()
-        assert time.monotonic() - revoked_s < 1
-        assert b"invalid_api_key" in exchange.answer.body
-        assert b"[DONE]" not in exchange.answer.body
-    assert provider.num_open == 0
-
-
-async def test_limits_of_a_key_are_told_and_held(keys: KeyStore) -> None:
-    secret, _ = keys.add("small", requests_per_minute=2, tokens_per_minute=100)
-
-    async def spend(call: Call) -> Reply:
-        call.tally.model, call.tally.usage = "m", Usage(30, 12)
-        return Reply(b"{}")
-
-    now = [1000.0]
-    app = app_of(Route("POST", "/spend", spend, is_generation=True), access=Access(keys), clock=lambda: now[0])
-    headers = {"authorization": f"Bearer {secret}"}
-    first = await request(app, "POST", "/spend", {}, headers)
-    told = {name.removeprefix("x-ratelimit-"): v for name, v in first.headers.items() if name.startswith("x-ratelimit")}
-    assert told == {
-        "limit-requests": "2",
-        "remaining-requests": "1",
-        "reset-requests": "30s",
-        "limit-tokens": "100",
-        "remaining-tokens": "58",
-        "reset-tokens": "25.2s",
-    }
-    assert (await request(app, "POST", "/spend", {}, headers)).headers["x-ratelimit-remaining-tokens"] == "16"
-    refused = await request(app, "POST", "/spend", {}, headers)
-    assert_error(refused, 429, "rate_limit_exceeded")
-    assert (refused.headers["retry-after"], refused.headers["x-ratelimit-remaining-requests"]) == ("30", "0")
-    now[0] += 30
-    assert (await request(app, "POST", "/spend", {}, headers)).status == 200
-    assert (await request(app, "GET", "/get", headers=headers)).status == 200
-
-
-async def test_pages_elsewhere_are_kept_out_where_no_key_is_asked_for() -> None:
-    app = app_of(access=Access(hosts=frozenset({"localhost", "127.0.0.1", "::1"})))
-    for host in ("localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST", ""):
-        assert (await request(app, "GET", "/get", headers={"host": host})).status == 200, host
-    for host in ("evil.com", "evil.com:8000", "localhost.evil.com", "[::2]"):
-        assert_error(await request(app, "GET", "/get", headers={"host": host}), 403, "host_not_allowed")
-    own = {"host": "localhost:8000", "origin": "http://localhost:8000"}
-    assert (await request(app, "GET", "/get", headers=own)).status == 200
-    for origin in ("https://evil.com", "null", "http://localhost:9000"):
-        answer = await request(app, "POST", "/post", {}, own | {"origin": origin})
-        assert_error(answer, 403, "origin_not_allowed")
-        assert "access-control-allow-origin" not in answer.headers
-
-
-async def test_cors_is_for_the_origins_that_were_set() -> None:
-    app = app_of(access=Access(origins=frozenset({"https://app.example"})))
-    asks = {"origin": "https://app.example", "access-control-request-method": "POST"}
-    allowed = await request(app, "OPTIONS", "/post", headers=asks | {"access-control-request-headers": "x-stainless"})
-    assert (allowed.status, allowed.body) == (204, b"")
-    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
-    assert allowed.headers["access-control-allow-headers"] == "x-stainless"
-    assert "content-length" not in allowed.headers
-    answer = await request(app, "POST", "/post", {}, {"origin": "https://app.example"})
-    assert answer.headers["access-control-allow-origin"] == "https://app.example"
-    assert "x-request-id" in answer.headers["access-control-expose-headers"]
-    assert answer.headers["vary"] == "origin"
-    refused = await request(app, "OPTIONS", "/post", headers=asks | {"origin": "https://evil.com"})
-    assert refused.status in (403, 405)
-    assert "access-control-allow-origin" not in refused.headers
-    every = app_of(access=Access(origins=frozenset({"*"})))
-    assert (await request(every, "GET", "/get", headers={"origin": "https://x.y"})).status == 200
-    error = await request(every, "GET", "/nothing", headers={"origin": "https://x.y"})
-    assert error.headers["access-control-allow-origin"] == "https://x.y"
