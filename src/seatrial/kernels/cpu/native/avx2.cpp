@@ -3,8 +3,10 @@
 #define SEATRIAL_LEVEL avx2
 
 #include "attention_simd.h"
+#include "attention_tile_avx2.h"
 #include "kernels.h"
 #include "linear_avx2.h"
+#include "linear_fine_avx2.h"
 #include "small_simd.h"
 
 namespace seatrial {
@@ -24,6 +26,10 @@ constexpr Kernels kTable = {
     avx2::attend_scratch,
     avx2::attend,
     avx2::attend_shared,
+    avx2::quantise_fine,
+    avx2::matmul_fine,
+    avx2::attend_tile_scratch,
+    avx2::attend_tile,
 };
 
 }  // namespace

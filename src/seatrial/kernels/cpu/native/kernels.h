@@ -64,6 +64,14 @@ struct Activations {
   const float* values;
 };
 
+// Inputs of a product in 16 bits: codes [G, T, 32], scales [T]; x = scale * code.
+struct FineActivations {
+  int tokens;
+  int columns;
+  int16_t* codes;
+  float* scales;
+};
+
 // Keys and values of one layer, all blocks. Block b, key-value head h:
 //   keys   [blocks, heads, H, 16]  16 positions side by side for each dimension
 //   values [blocks, heads, 16, H]
@@ -93,6 +101,22 @@ struct Queries {
   int table_stride;
   void* shared = nullptr;  // `attend_shared` bytes, 64-byte aligned, for all tasks of the pass; null: same bits, slower
 };
+
+// One head of one tile of a picture. Token t's queries, keys and values [H] stand at t * stride and lack their biases.
+struct TileHead {
+  int tokens;  // all of which see one another; at most kMostTileTokens
+  int head;    // H
+  ptrdiff_t stride;
+  const float* queries;
+  const float* keys;
+  const float* values;
+  const float* query_bias;  // [H] each
+  const float* key_bias;
+  const float* value_bias;
+  float* out;  // [H] at t * out_stride
+  ptrdiff_t out_stride;
+};
+constexpr int kMostTileTokens = 1 << 14;
 
 struct Kernels {
   const char* name;
@@ -133,6 +157,17 @@ struct Kernels {
   // merges them, so no second phase is needed. The plan depends on positions, sequences, tables and head counts alone:
   // made once per pass it holds for every layer (`q` and `out` may change in between).
   size_t (*attend_shared)(const LayerCache& cache, const Queries& queries) = nullptr;
+
+  // Null where a level multiplies bytes faster. One row x [K] into codes, scale = max|x| / 32,767 over the row (a row of
+  // zeros has scale 0); and y[t, n] as for `matmul`, for q8_0 weights.
+  void (*quantise_fine)(const float* x, int token, const FineActivations& to) = nullptr;
+  void (*matmul_fine)(const Weight& w, int first, int last, const FineActivations& x, float* y,
+                      ptrdiff_t stride) = nullptr;
+
+  // Null where pictures go through `attend`. One head of one tile: softmax(q k^T / sqrt(H)) v. `attend_tile_scratch`
+  // says how many bytes the thread's scratch needs, 64-byte aligned.
+  size_t (*attend_tile_scratch)(int tokens, int head) = nullptr;
+  void (*attend_tile)(const TileHead& tile, uint8_t* scratch) = nullptr;
 };
 
 // The tables. A level that was not compiled for this architecture is absent (null).

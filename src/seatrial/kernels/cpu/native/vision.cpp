@@ -84,12 +84,13 @@ void expect_consistent(const VisionModel& m) {
   expect_matrix("projection", m.projection, m.text_hidden, m.joined());
 }
 
-bool any_bf16(const VisionModel& m) {
-  const auto is_bf16 = [](const Matrix& matrix) { return matrix->weight().format == Format::bf16; };
-  return is_bf16(m.patch.matrix) || is_bf16(m.projection) ||
+template <typename Predicate>
+bool any_matrix(const VisionModel& m, const Predicate& predicate) {
+  const auto holds = [&](const Matrix& matrix) { return predicate(matrix->weight().format); };
+  return holds(m.patch.matrix) || holds(m.projection) ||
          std::any_of(m.layers.begin(), m.layers.end(), [&](const VisionLayer& layer) {
-           return is_bf16(layer.qkv.matrix) || is_bf16(layer.output.matrix) || is_bf16(layer.up.matrix) ||
-                  is_bf16(layer.down.matrix);
+           return holds(layer.qkv.matrix) || holds(layer.output.matrix) || holds(layer.up.matrix) ||
+                  holds(layer.down.matrix);
          });
 }
 
@@ -176,35 +177,49 @@ void VisionTower::carve(uint8_t* base, int tiles) {
   const size_t kept = count * static_cast<size_t>(blocks_per_tile(model_)) * kBlockTokens * padded;
   Carver carver(base);
   cache_ = LayerCache{CacheFormat::bf16, model_.heads, model_.padded_head(), nullptr, nullptr, nullptr, nullptr};
-  cache_.keys = carver.take<uint16_t>(kept);
-  cache_.values = carver.take<uint16_t>(kept);
-  activations_.codes = carver.take<int8_t>(inputs);
-  activations_.scales = carver.take<float>(inputs / kGroup);
-  activations_.sums = carver.take<float>(inputs / kGroup);
-  values_ = carver.take<float>(any_bf16(model_) ? inputs : 0);
+  cache_.keys = carver.take<uint16_t>(by_tile() ? 0 : kept);
+  cache_.values = carver.take<uint16_t>(by_tile() ? 0 : kept);
+  // Each kind of input has room only where a matrix takes it.
+  const bool fine = kernels_.matmul_fine != nullptr;
+  const auto room = [&](auto takes, size_t numbers) { return any_matrix(model_, takes) ? numbers : 0; };
+  const size_t finer = room([fine](Format f) { return fine && f == Format::q8_0; }, inputs);
+  const size_t bytes = room([fine](Format f) { return f != Format::bf16 && !(fine && f == Format::q8_0); }, inputs);
+  fine_.codes = carver.take<int16_t>(finer);
+  fine_.scales = carver.take<float>(finer == 0 ? 0 : tokens);
+  activations_.codes = carver.take<int8_t>(bytes);
+  activations_.scales = carver.take<float>(bytes / kGroup);
+  activations_.sums = carver.take<float>(bytes / kGroup);
+  values_ = carver.take<float>(room([](Format f) { return f == Format::bf16; }, inputs));
   hidden_ = carver.take<float>(tokens * hidden);
   delta_ = carver.take<float>(tokens * hidden);
   // `up_` is written when queries and what they attended to are no longer needed.
-  const size_t apart = tokens * (3 * hidden + 2 * padded);
+  const size_t apart = tokens * (3 * hidden + (by_tile() ? hidden : 2 * padded));
   qkv_ = carver.take<float>(std::max(apart, tokens * static_cast<size_t>(model_.inner)));
   queries_ = qkv_ == nullptr ? nullptr : qkv_ + tokens * 3 * hidden;
-  attended_ = qkv_ == nullptr ? nullptr : queries_ + tokens * padded;
+  attended_ = qkv_ == nullptr || by_tile() ? queries_ : queries_ + tokens * padded;
   up_ = qkv_;
   rows_.clear();
   for (int thread = 0; thread < num_threads_; ++thread) rows_.push_back(carver.take<float>(2 * widest_row(model_)));
   carved_ = carver.used();
 }
 
+// Whether the level has attention of its own for tiles of this size.
+bool VisionTower::by_tile() const { return kernels_.attend_tile != nullptr && model_.patches() <= kMostTileTokens; }
+
 // Every token stands at the last position of its tile, so that it sees all of them. The plan holds for all layers.
 void VisionTower::plan_attention(int tiles) {
   if (tiles == planned_) return;
   planned_ = 0;
-  scratch_stride_ = (kernels_.attend_scratch(cache_, queries_of(tiles)) + 15) / 16 * 16;
-  const size_t scratch = scratch_stride_ * static_cast<size_t>(num_threads_) * sizeof(float);
+  const size_t bytes = by_tile() ? kernels_.attend_tile_scratch(model_.patches(), model_.head())
+                                 : kernels_.attend_scratch(cache_, queries_of(tiles)) * sizeof(float);
+  scratch_stride_ = (bytes + 63) / 64 * 64;
+  const size_t scratch = scratch_stride_ * static_cast<size_t>(num_threads_);
   if (scratch_.bytes() < scratch) scratch_ = Buffer(scratch);
-  const size_t shared = kernels_.attend_shared == nullptr ? 0 : kernels_.attend_shared(cache_, queries_of(tiles));
-  if (attend_shared_.bytes() < shared) attend_shared_ = Buffer(shared);
-  attend_tasks_ = kernels_.attend_tasks(cache_, queries_of(tiles));
+  if (!by_tile()) {
+    const size_t shared = kernels_.attend_shared == nullptr ? 0 : kernels_.attend_shared(cache_, queries_of(tiles));
+    if (attend_shared_.bytes() < shared) attend_shared_ = Buffer(shared);
+    attend_tasks_ = kernels_.attend_tasks(cache_, queries_of(tiles));
+  }
   planned_ = tiles;
 }
 

@@ -6,7 +6,7 @@
 // `shuffle` patches are laid side by side (pixel shuffle, Shi et al. 2016, arXiv 1609.05158) and multiplied to the
 // decoder's width. The tower owns its threads and a workspace for a few tiles, through which a batch goes in chunks.
 //
-// Shapes: T tokens of a chunk, P patches of a tile, D hidden size, F inner size, N heads, H head size padded to 16s.
+// Shapes: T tokens of a chunk, P patches of a tile, D hidden size, F inner size, N heads, H head size padded to 16s for `attend`.
 
 #pragma once
 
@@ -100,6 +100,7 @@ class VisionTower {
   friend class VisionPass;
   void reserve(int tiles);
   void carve(uint8_t* base, int tiles);
+  bool by_tile() const;
   void plan_attention(int tiles);
   Queries queries_of(int tiles) const;
 
@@ -114,17 +115,18 @@ class VisionTower {
   int capacity_ = 0;
   int planned_ = 0;  // tiles that the plan of attention is for
   size_t carved_ = 0;
-  size_t scratch_stride_ = 0;  // floats of a thread's scratch in attention
+  size_t scratch_stride_ = 0;  // bytes of a thread's scratch in attention
   Buffer space_, scratch_, attend_shared_;
   std::vector<int32_t> last_position_, tile_of_, blocks_;
-  LayerCache cache_{};         // keys and values of the layer at hand
+  LayerCache cache_{};         // keys and values of the layer at hand, where `attend` computes
   Activations activations_{};  // inputs of a product
+  FineActivations fine_{};     // in the place of the above, where the level has products for them
   float* values_ = nullptr;    // [T, K], of a bf16 matrix
   float* hidden_ = nullptr;    // [T, D]
   float* delta_ = nullptr;     // [T, D], what the last matrix adds to `hidden_`
   float* qkv_ = nullptr;       // [T, 3 D]
-  float* queries_ = nullptr;   // [T, N, H]
-  float* attended_ = nullptr;  // [T, N, H]
+  float* queries_ = nullptr;   // [T, N, H], where `attend` computes
+  float* attended_ = nullptr;  // [T, N, H]; [T, D] of `attend_tile`
   float* up_ = nullptr;        // [T, F], in the place of the three above
   int attend_tasks_ = 0;
   std::vector<float*> rows_;  // two rows of the widest kind for each thread

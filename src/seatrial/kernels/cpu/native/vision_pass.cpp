@@ -21,8 +21,7 @@ void VisionPass::run() {
   for (const VisionLayer& layer : model_.layers) {
     norm(layer.attention_norm, layer.qkv.matrix->weight(), gain);
     product(layer.qkv.matrix->weight(), tokens_, tower_.qkv_);
-    keep_keys_and_values(layer);
-    attend();
+    attend(layer);
     take_attended(layer.output.matrix->weight());
     product(layer.output.matrix->weight(), tokens_, tower_.delta_);
     norm(layer.mlp_norm, layer.up.matrix->weight(), {layer.output.bias.data(), 1, false});
@@ -89,7 +88,40 @@ void VisionPass::norm(const LayerNorm& norm, const Weight& next, const Gain& gai
   });
 }
 
-// A token's row of `qkv` holds its queries, keys and values, head by head. Padded to 16s, heads of 72 become heads of
+void VisionPass::attend(const VisionLayer& layer) {
+  if (tower_.by_tile()) return attend_by_tile(layer);
+  keep_keys_and_values(layer);
+  const Queries queries = tower_.queries_of(chunk_.count);
+  auto* scratch = reinterpret_cast<float*>(scratch_of_thread());
+  walk_.share(tower_.attend_tasks_, [&](int first, int last) {
+    for (int task = first; task < last; ++task) kernels_.attend(tower_.cache_, queries, task, scratch);
+  });
+  lap(Work::attention);
+}
+
+// A task is a head of a tile. A token's row of `qkv` holds its queries, keys and values, head by head.
+void VisionPass::attend_by_tile(const VisionLayer& layer) {
+  const ptrdiff_t hidden = model_.hidden, head = model_.head(), tile = model_.patches() * hidden;
+  const float* bias = layer.qkv.bias.data();
+  uint8_t* scratch = scratch_of_thread();
+  walk_.share(chunk_.count * model_.heads, [&](int first, int last) {
+    for (int task = first; task < last; ++task) {
+      const ptrdiff_t at = task % model_.heads * head, start = task / model_.heads * tile;
+      const float* qkv = tower_.qkv_ + 3 * start + at;
+      const float* own = bias + at;
+      kernels_.attend_tile({model_.patches(), model_.head(), 3 * hidden, qkv, qkv + hidden, qkv + 2 * hidden, own,
+                            own + hidden, own + 2 * hidden, tower_.attended_ + start + at, hidden},
+                           scratch);
+    }
+  });
+  lap(Work::attention);
+}
+
+uint8_t* VisionPass::scratch_of_thread() {
+  return tower_.scratch_.data() + static_cast<size_t>(walk_.thread()) * tower_.scratch_stride_;
+}
+
+// Padded to 16s, heads of 72 become heads of
 // 80 with zeros behind. Attention divides scores by the root of the padded size, so queries make up for it here.
 void VisionPass::keep_keys_and_values(const VisionLayer& layer) {
   const int heads = model_.heads, head = model_.head(), padded = model_.padded_head();
@@ -115,18 +147,8 @@ void VisionPass::keep_keys_and_values(const VisionLayer& layer) {
   });
 }
 
-void VisionPass::attend() {
-  const Queries queries = tower_.queries_of(chunk_.count);
-  float* scratch = reinterpret_cast<float*>(tower_.scratch_.data()) +
-                   static_cast<size_t>(walk_.thread()) * tower_.scratch_stride_;
-  walk_.share(tower_.attend_tasks_, [&](int first, int last) {
-    for (int task = first; task < last; ++task) kernels_.attend(tower_.cache_, queries, task, scratch);
-  });
-  lap(Work::attention);
-}
-
 void VisionPass::take_attended(const Weight& next) {
-  const int heads = model_.heads, head = model_.head(), padded = model_.padded_head();
+  const int heads = model_.heads, head = model_.head(), padded = tower_.by_tile() ? head : model_.padded_head();
   for_tokens(tokens_, Work::moves, [&](int token) {
     const float* from = tower_.attended_ + static_cast<ptrdiff_t>(token) * heads * padded;
     float* row = room_for(next, token);
@@ -175,16 +197,31 @@ float* VisionPass::room_for(const Weight& next, int token) {
 // `used` numbers of the row are written; what the matrix is padded with meets zeros.
 void VisionPass::feed(const Weight& next, float* row, int used, int token, int tokens) {
   std::fill(row + used, row + next.columns, 0.0f);
-  if (next.format != Format::bf16) kernels_.quantise(row, 0, inputs_of(next, tokens), token, token + 1);
+  if (is_fine(next)) {
+    kernels_.quantise_fine(row, token, fine_inputs_of(next, tokens));
+  } else if (next.format != Format::bf16) {
+    kernels_.quantise(row, 0, inputs_of(next, tokens), token, token + 1);
+  }
 }
 
 // y = x w^T; panels go to whichever thread is free.
 void VisionPass::product(const Weight& weight, int tokens, float* to) {
   const Activations inputs = inputs_of(weight, tokens);
+  const FineActivations fine_inputs = fine_inputs_of(weight, tokens);
+  const bool fine = is_fine(weight);
   walk_.share(weight.panels(), [&](int first, int last) {
-    kernels_.matmul(weight, first, last, inputs, to, weight.rows);
+    if (fine) {
+      kernels_.matmul_fine(weight, first, last, fine_inputs, to, weight.rows);
+    } else {
+      kernels_.matmul(weight, first, last, inputs, to, weight.rows);
+    }
   });
   lap(Work::products);
+}
+
+// Inputs go in with 16 bits instead of 8.
+bool VisionPass::is_fine(const Weight& weight) const {
+  return weight.format == Format::q8_0 && kernels_.matmul_fine != nullptr;
 }
 
 Activations VisionPass::inputs_of(const Weight& weight, int tokens) const {
@@ -192,6 +229,13 @@ Activations VisionPass::inputs_of(const Weight& weight, int tokens) const {
   inputs.tokens = tokens;
   inputs.columns = weight.columns;
   inputs.values = tower_.values_;
+  return inputs;
+}
+
+FineActivations VisionPass::fine_inputs_of(const Weight& weight, int tokens) const {
+  FineActivations inputs = tower_.fine_;
+  inputs.tokens = tokens;
+  inputs.columns = weight.columns;
   return inputs;
 }
 

@@ -27,15 +27,19 @@ class VisionPass {
   void take_patches();
   void norm(const LayerNorm& norm, const Weight& next, const Gain& gain);
   void gain_row(int token, const Gain& gain);
+  void attend(const VisionLayer& layer);
+  void attend_by_tile(const VisionLayer& layer);
+  uint8_t* scratch_of_thread();
   void keep_keys_and_values(const VisionLayer& layer);
-  void attend();
   void take_attended(const Weight& next);
   void activate(const VisionLayer& layer);
   void join_patches(const Gain& gain);
   float* room_for(const Weight& next, int token);
   void feed(const Weight& next, float* row, int used, int token, int tokens);
   void product(const Weight& weight, int tokens, float* to);
+  bool is_fine(const Weight& weight) const;
   Activations inputs_of(const Weight& weight, int tokens) const;
+  FineActivations fine_inputs_of(const Weight& weight, int tokens) const;
   void lap(Work work);
 
   VisionTower& tower_;
