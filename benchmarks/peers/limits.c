@@ -46,6 +46,19 @@ static double maddubs_i8(void) {
   return 2.0 * 32 * SUMS * ROUNDS;
 }
 
+// Pairs of 16 bits summed in 32: no sum of such products overflows, as bytes' do.
+static double madd_i16(void) {
+  __m256i sum[SUMS], a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(1);
+  for (int i = 0; i < SUMS; i++) sum[i] = _mm256_setzero_si256();
+  for (long r = 0; r < ROUNDS; r++)
+    for (int i = 0; i < SUMS; i++) {
+      OPAQUE(a);
+      sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(a, b));
+      OPAQUE(sum[i]);
+    }
+  return 2.0 * 16 * SUMS * ROUNDS;
+}
+
 #ifdef __AVX512VNNI__
 static double vnni_i8(void) {
   __m512i sum[SUMS], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(1);
@@ -126,6 +139,7 @@ int main(int count, char** words) {
   struct kind kinds[] = {
       {"float32-fma", fma_f32},
       {"int8-maddubs", maddubs_i8},
+      {"int16-madd", madd_i16},
 #ifdef __AVX512VNNI__
       {"int8-vnni", vnni_i8},
 #endif

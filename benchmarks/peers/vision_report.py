@@ -75,7 +75,7 @@ def _encoder(one: Found, limits: Mapping[str, float]) -> list[str]:
     products, attention = (num_tiles * count for count in multiply_adds(one.eyes))
     rate = (products + attention) / best["seconds"]
     alone = max((value for kind, value in best["rates"].items() if not kind.startswith("torch")), default=0.0) / 2
-    matrix = {kind: value / 2 for kind, value in limits.items() if kind.startswith(("int8", "bf16"))}
+    matrix = {kind: value / 2 for kind, value in limits.items() if kind.startswith(("int", "bf16"))}
     lines = [
         f"- encoder and connector, {num_tiles} tiles: {best['seconds'] / num_tiles:.2f} s a tile, "
         f"{rate / 1e9:.0f} G multiply-adds/s (aim {_SHARE:.0%} of a matrix rate)",

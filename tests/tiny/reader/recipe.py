@@ -58,8 +58,8 @@ READER = Recipe(
     "reader",
     tiles=Stage(2000, 96, 3e-3),
     sheets=Stage(1000, 48, 2e-3),
-    receipts=Stage(400, 32, 1e-3),
-    num_pictures=6_000,
+    receipts=Stage(800, 32, 1e-3),
+    num_pictures=8_000,
     num_sheets=20_000,
     promise=0.95,
 )
@@ -67,9 +67,9 @@ SMALL = Recipe(
     "small-reader",
     tiles=Stage(220, 64, 3e-3),
     sheets=Stage(340, 32, 3e-3),
-    receipts=Stage(80, 32, 1e-3),
+    receipts=Stage(150, 32, 1e-3),
     num_pictures=600,
     num_sheets=8_000,
-    promise=0.9,
+    promise=0.95,
     layout=Layout(rows=1, fonts=(), sizes=(13.0,), scales=(1.0, 2.0), most_goods=0, noise=2.0, jitter=0.0),
 )
