@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +24,16 @@ JPEG = drawn("JPEG")
 LIMITS = WireLimits()
 
 
+def no_videos(data: bytes) -> Path:
+    raise AssertionError(f"{len(data)} bytes of a video")
+
+
 def asked(limits: WireLimits = LIMITS, **fields: Any) -> ChatRequest:
     body = decode_chat(json.dumps({"model": "m", "messages": HELLO} | fields).encode())
     num_choices(body, limits)
     includes_usage(body)
     web_addresses(body.messages, limits)
-    return chat_request(body, limits, {})
+    return chat_request(body, limits, {}, no_videos)
 
 
 def refused(limits: WireLimits = LIMITS, **fields: Any) -> Failure:
@@ -219,7 +224,7 @@ def test_web_addresses_are_given_to_be_fetched_where_their_host_is_allowed():
     body = decode_chat(json.dumps({"model": "m", "messages": picture(url, detail="high") * 2}).encode())
     limits = WireLimits(image_hosts=frozenset({"img.example.com"}))
     assert web_addresses(body.messages, limits) == {url: "messages[0].content[0].image_url.url"}
-    request = chat_request(body, limits, {url: ImagePart(PNG, "image/png")})
+    request = chat_request(body, limits, {url: ImagePart(PNG, "image/png")}, no_videos)
     assert request.messages[1].parts == (ImagePart(PNG, "image/png", "high"),)
     for other in ("https://example.com/a", "https://img.example.com.evil.org/a", "https://img.example.com@evil.org/a"):
         assert refused(limits, messages=picture(other)).code == "invalid_image_url"
@@ -440,7 +445,7 @@ def test_messages_name_value_limit_and_way_out():
     roles = refused(messages=[{"role": "narrator", "content": "x"}]).message
     assert roles.endswith("It must be one of 'system', 'developer', 'user', 'assistant', 'tool'.")
     types = refused(messages=[{"role": "user", "content": [{"type": "video"}]}]).message
-    assert types.endswith("It must be one of 'text', 'image_url'.")
+    assert types.endswith("It must be one of 'text', 'image_url', 'video_url'.")
     assert len(refused(reasoning_effort="x" * 5000).message) < 300
 
 

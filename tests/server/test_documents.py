@@ -143,6 +143,7 @@ def test_examples_hold_to_their_schemas_and_are_decoded() -> None:
 
 
 MESSAGE = {"role": "user", "content": "Hi"}
+VIDEO = {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}
 VALID: dict[str, dict[str, Any]] = {
     "ChatBody": {"model": "m", "messages": [MESSAGE]},
     "ChatUpdate": {"metadata": None},
@@ -166,6 +167,11 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("ChatBody", {"messages": [{"role": "nobody", "content": "Hi"}]}, False),
     ("ChatBody", {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]}, True),
     ("ChatBody", {"messages": [{"role": "user", "content": [{"type": "sound"}]}]}, False),
+    ("ChatBody", {"messages": [{"role": "user", "content": [VIDEO]}]}, True),
+    ("ChatBody", {"messages": [{"role": "user", "content": [VIDEO | {"detail": "low"}]}]}, False),
+    ("ChatBody", {"messages": [{"role": "system", "content": [VIDEO]}]}, False),
+    ("CreateBody", {"input": [{"role": "user", "content": [VIDEO]}]}, True),
+    ("CreateBody", {"input": [{"role": "user", "content": [{"type": "video_url", "video_url": "data:"}]}]}, False),
     ("ChatBody", {"messages": [MESSAGE], "response_format": {"type": "json_object"}}, True),
     ("ChatBody", {"messages": [MESSAGE], "response_format": {"type": "json_schema"}}, False),
     ("ChatBody", {"messages": [MESSAGE], "tools": TOOLS, "tool_choice": "required"}, True),

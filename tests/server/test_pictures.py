@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,6 +38,10 @@ LIMITS = WireLimits(max_image_bytes=1000, image_hosts=frozenset({"localhost"}))
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
         "ff02::1",
+        "::127.0.0.1",
+        "::ffff:0:7f00:1",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
     ],
 )
 def test_addresses_inside_networks_are_not_public(address: str):
@@ -64,6 +70,10 @@ async def site() -> AsyncIterator[str]:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<html>", content_type="text/html")
 
+    async def packed(_: web.Request) -> web.Response:
+        body = gzip.compress(bytes(50_000_000), 9)[:900]
+        return web.Response(body=body, content_type="image/png", headers={"content-encoding": "gzip"})
+
     async def redirect(_: web.Request) -> web.Response:
         raise web.HTTPFound("/picture")
 
@@ -71,6 +81,7 @@ async def site() -> AsyncIterator[str]:
     app.add_routes(
         [web.get("/picture", picture), web.get("/large", large), web.get("/page", page), web.get("/redirect", redirect)]
     )
+    app.add_routes([web.get("/packed", packed)])
     runner = web.AppRunner(app)
     await runner.setup()
     server = web.TCPSite(runner, "localhost", 0)
@@ -106,9 +117,19 @@ async def test_what_is_no_picture_within_the_limits_is_refused(site: str, path: 
     assert (caught.value.status, caught.value.param, caught.value.code) == (400, "b", code)
 
 
+async def test_an_answer_is_never_unpacked(site: str, monkeypatch: pytest.MonkeyPatch):
+    """Nine hundred bytes may unpack to a million times as many before anybody could count them."""
+    monkeypatch.setattr(zlib, "decompressobj", lambda *a, **how: pytest.fail("it was unpacked"))
+    fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
+    with pytest.raises(Failure, match="the answer was packed \\(gzip\\)") as caught:
+        await fetch({f"{site}/packed": "a"})
+    assert (caught.value.param, caught.value.code) == ("a", "invalid_image_url")
+
+
 async def test_no_name_leads_inside_the_network(site: str):
     fetch = picture_fetcher(LIMITS)
-    for url in (f"{site}/picture", f"{site}/picture".replace("localhost", "127.0.0.1")):
+    for host in ("localhost", "127.0.0.1", "１２７.0.0.1", "①②⑦.0.0.1", "[::ffff:127.0.0.1]"):
+        url = f"{site}/picture".replace("localhost", host)
         with pytest.raises(Failure, match="could not be fetched: its address is not public") as caught:
             await fetch({url: "messages[0]"})
         assert (caught.value.status, caught.value.param) == (400, "messages[0]")

@@ -64,6 +64,7 @@ def serve(
     max_pixels: Annotated[
         int, typer.Option("--max-pixels", min=1, max=1 << 26, help="Pixels of one picture, width by height.")
     ] = 1 << 26,
+    max_videos: Annotated[int, typer.Option("--max-videos", min=0, help="Videos in one request.")] = 4,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, help="The longest answer that a request may ask for.")
     ] = None,
@@ -110,6 +111,7 @@ def serve(
         max_body_bytes=parse_size(max_body, "--max-body"),
         max_images=max_images,
         max_pixels=max_pixels,
+        max_videos=max_videos,
         max_answer_tokens=max_tokens,
         origins=frozenset(origin.rstrip("/") for origin in cors or ()),
         image_hosts=frozenset(name.lower() for name in allow_image_host or ()),

@@ -64,6 +64,7 @@ class ServeOrder:
     max_body_bytes: int = 20_000_000
     max_images: int = 16
     max_pixels: int = 1 << 26
+    max_videos: int = 4
     max_answer_tokens: int | None = None
     origins: frozenset[str] = frozenset()
     image_hosts: frozenset[str] = frozenset()
@@ -169,14 +170,16 @@ def _routes(
     from seatrial.server.endpoints.models import model_routes
     from seatrial.server.endpoints.operation import operation_routes
     from seatrial.server.endpoints.responses import response_routes
+    from seatrial.server.video_files import VideoFiles
 
     limits = WireLimits(
         max_answer_tokens=order.max_answer_tokens,
         max_images=order.max_images,
         max_image_pixels=order.max_pixels,
         image_hosts=order.image_hosts,
+        max_videos=order.max_videos,
     )
-    fingerprint, fetch = f"seatrial-{__version__}", _picture_fetcher(limits)
+    fingerprint, fetch, videos = f"seatrial-{__version__}", _picture_fetcher(limits), VideoFiles()
     return [
         *chat_routes(
             hosting,
@@ -185,10 +188,17 @@ def _routes(
             limits=limits,
             system_fingerprint=fingerprint,
             fetch_pictures=fetch,
+            videos=videos,
         ),
         *completion_routes(hosting, clock=time.time, new_id=_new_id, limits=limits, system_fingerprint=fingerprint),
         *response_routes(
-            hosting, clock=time.time, new_id=_new_id, limits=limits, fetch_pictures=fetch, background=background
+            hosting,
+            clock=time.time,
+            new_id=_new_id,
+            limits=limits,
+            fetch_pictures=fetch,
+            background=background,
+            videos=videos,
         ),
         *embedding_routes(hosting),
         *model_routes(hosting),

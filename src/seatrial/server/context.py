@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import replace
 from typing import Literal, cast
 
-from seatrial.chat import ChatRequest, ImagePart
+from seatrial.chat import ChatRequest, TextPart
 from seatrial.errors import ContextTooLong
 from seatrial.providers.base import CountsTokens, Provider
 from seatrial.server.errors import Failure, bad_request
@@ -64,4 +64,4 @@ def _too_long(message: str, param: str) -> Failure:
 
 
 def _has_pictures(request: ChatRequest) -> bool:
-    return any(isinstance(part, ImagePart) for message in request.messages for part in message.parts)
+    return any(not isinstance(part, TextPart) for message in request.messages for part in message.parts)

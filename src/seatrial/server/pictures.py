@@ -2,8 +2,8 @@
 
 In: addresses whose hosts the operator allowed by name, each with its place in the request. Out: their bytes. This is
 where a server could be talked into calling inside its own network, so: only addresses that are public are connected to,
-whatever the name resolves to; redirects are not followed; size and time are bounded; and the reply must be a picture
-by its type.
+whatever the name resolves to; redirects are not followed; size and time are bounded; the reply must be a picture by its
+type, and one that was packed is not unpacked.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from seatrial.chat import ImagePart
 from seatrial.server.errors import Failure, bad_request
@@ -25,8 +25,10 @@ from seatrial.server.wire.limits import WireLimits
 IsAllowed = Callable[[str], bool]
 
 _TIMEOUT_S = 20.0
+_HEADERS = {"accept": "image/*", "accept-encoding": "identity"}
 _CHUNK_BYTES = 64 * 1024
 _IPV4_IN_IPV6 = ipaddress.ip_network("64:ff9b::/96")
+_ROUTED_IPV6 = ipaddress.ip_network("2000::/3")  # RFC 4291: what is given out to the internet
 _NOT_PUBLIC = "its address is not public. Send the picture as a data URL"
 
 
@@ -37,8 +39,9 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is None and ip in _IPV4_IN_IPV6:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is not None:
-            ip = inner
+        if inner is None and ip not in _ROUTED_IPV6:
+            return False
+        ip = inner or ip
     return ip.is_global and not ip.is_multicast
 
 
@@ -50,7 +53,9 @@ def picture_fetcher(limits: WireLimits, *, is_allowed: IsAllowed = is_public) ->
         connector = aiohttp.TCPConnector(resolver=_CheckedResolver(is_allowed), limit=8)
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=jar, auto_decompress=False
+        ) as session:
             tasks = [
                 asyncio.create_task(_fetched(session, url, place, limits, is_allowed)) for url, place in places.items()
             ]
@@ -68,11 +73,15 @@ async def _fetched(
     session: aiohttp.ClientSession, url: str, place: str, limits: WireLimits, is_allowed: IsAllowed
 ) -> ImagePart:
     try:
-        if _is_forbidden_literal(url, is_allowed):
+        address = URL(url)
+        if _is_forbidden_literal(address, is_allowed):
             raise _failure(url, place, _NOT_PUBLIC)
-        async with session.get(url, allow_redirects=False, headers={"accept": "image/*"}) as response:
+        async with session.get(address, allow_redirects=False, headers=_HEADERS) as response:
             if response.status != 200:
                 raise _failure(url, place, f"the answer's status was {response.status}")
+            packing = response.headers.get("content-encoding", "identity")
+            if packing.lower() != "identity":
+                raise _failure(url, place, f"the answer was packed ({packing[:40]})")
             check_media_type(response.content_type, place)
             check_size(response.content_length or 0, limits, place)
             data = bytearray()
@@ -87,10 +96,10 @@ async def _fetched(
         raise _failure(url, place, _NOT_PUBLIC if is_inside else type(error).__name__) from None
 
 
-def _is_forbidden_literal(url: str, is_allowed: IsAllowed) -> bool:
-    """An address written as digits is never resolved, so it is looked at here."""
+def _is_forbidden_literal(address: URL, is_allowed: IsAllowed) -> bool:
+    """An address written as digits, of any script, is never resolved, so it is looked at here."""
     try:
-        return not is_allowed(str(ipaddress.ip_address(urlsplit(url).hostname or "")))
+        return not is_allowed(str(ipaddress.ip_address(address.raw_host or "")))
     except ValueError:
         return False
 

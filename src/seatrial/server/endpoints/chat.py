@@ -6,6 +6,7 @@ How what is kept is asked for again is in `stored_chats`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from seatrial.chat import ChatEvent, ChatRequest, Finished, ToolCallDelta, Usage
@@ -15,10 +16,12 @@ from seatrial.server.endpoints.stored_chats import stored_chat_routes
 from seatrial.server.endpoints.streaming import Generation, streamed
 from seatrial.server.generation import Answer, gathered, usage_of
 from seatrial.server.http import Call, Reply, Route, Streamed
+from seatrial.server.reading import read_beside
 from seatrial.server.served import Models, Served
+from seatrial.server.video_files import VideoFiles
 from seatrial.server.wire.chat import ChatBody, chat_request, decode_chat
 from seatrial.server.wire.chat_reply import ChatChunks, Heading, NewId, chat_reply, with_metadata
-from seatrial.server.wire.images import Fetched, FetchPictures
+from seatrial.server.wire.images import Fetched, FetchPictures, bytes_of
 from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.messages import web_addresses
 from seatrial.server.wire.sampling import choices_of, includes_usage, num_choices
@@ -33,14 +36,16 @@ def chat_routes(
     system_fingerprint: str | None = None,
     fetch_pictures: FetchPictures | None = None,
     store: ChatStore | None = None,
+    videos: VideoFiles | None = None,
 ) -> tuple[Route, ...]:
     """The routes of chat completions, the one that makes them first.
 
     `clock` gives Unix seconds, `new_id` an id that begins as it is told. `fetch_pictures` brings the web addresses that
-    `limits.image_hosts` allow; without it none is allowed.
+    `limits.image_hosts` allow; without it none is allowed. `videos` keeps those of requests that are being answered.
     """
     store = ChatStore() if store is None else store
-    endpoint = _ChatCompletions(models, clock, new_id, limits, system_fingerprint, fetch_pictures, store)
+    videos = VideoFiles() if videos is None else videos
+    endpoint = _ChatCompletions(models, clock, new_id, limits, system_fingerprint, fetch_pictures, store, videos)
     return (Route("POST", "/v1/chat/completions", endpoint, is_generation=True), *stored_chat_routes(store))
 
 
@@ -53,15 +58,21 @@ class _ChatCompletions:
     system_fingerprint: str | None
     fetch_pictures: FetchPictures | None
     store: ChatStore
+    videos: VideoFiles
 
     async def __call__(self, call: Call) -> Reply | Streamed:
         """Raises Failure, and what the model's provider raises."""
         body = decode_chat(call.body)
         num = num_choices(body, self.limits)
         with_usage = includes_usage(body)
-        request = chat_request(body, self.limits, await self._fetched(body))
-        if not body.stream:
-            return await self._whole(call, body, request, num)
+        fetched = await self._fetched(body)
+        num_bytes = len(call.body) + bytes_of(fetched)
+        with ExitStack() as held:
+            keep_video = held.enter_context(self.videos.held()).keep
+            request = await read_beside(num_bytes, lambda: chat_request(body, self.limits, fetched, keep_video))
+            if not body.stream:
+                return await self._whole(call, body, request, num)
+            to_its_end = held.pop_all()
 
         async def prepare(served: Served) -> Generation:
             requests = choices_of(await fitting(served.provider, request, body_bytes=len(call.body)), num)
@@ -81,7 +92,7 @@ class _ChatCompletions:
 
             return Generation(requests, _KeptChunks(chunks, num, self.new_id, keep))
 
-        return await streamed(self.models, body.model, call.tally, prepare)
+        return await streamed(self.models, body.model, call.tally, prepare, to_its_end)
 
     async def _whole(self, call: Call, body: ChatBody, request: ChatRequest, num: int) -> Reply:
         async with self.models.use(body.model) as served:

@@ -20,16 +20,18 @@ from seatrial.server.endpoints.stored_responses import stored_routes
 from seatrial.server.errors import Failure, bad_request, failure_of
 from seatrial.server.generation import choices
 from seatrial.server.http import Call, Reply, Route, Streamed
+from seatrial.server.reading import read_beside
 from seatrial.server.response_run import ResponseRun
 from seatrial.server.response_store import ResponseStore, Stored
 from seatrial.server.served import Models
 from seatrial.server.truncation import truncated
-from seatrial.server.wire.images import Fetched, FetchPictures
+from seatrial.server.video_files import HeldVideos, VideoFiles
+from seatrial.server.wire.images import Fetched, FetchPictures, bytes_of
 from seatrial.server.wire.json_text import json_bytes
 from seatrial.server.wire.limits import WireLimits
-from seatrial.server.wire.responses import Plan, items_of, plan_of, prompt_of
+from seatrial.server.wire.responses import Media, Plan, items_of, plan_of, prompt_of
 from seatrial.server.wire.responses_assembly import NewId
-from seatrial.server.wire.responses_body import PromptFields, count_decoder, create_decoder
+from seatrial.server.wire.responses_body import CreateBody, PromptFields, count_decoder, create_decoder
 from seatrial.server.wire.responses_input import Item, web_addresses
 from seatrial.server.wire.responses_output import InputTokens, Response
 
@@ -45,14 +47,17 @@ def response_routes(
     fetch_pictures: FetchPictures | None = None,
     store: ResponseStore | None = None,
     background: Background | None = None,
+    videos: VideoFiles | None = None,
 ) -> tuple[Route, ...]:
     """The routes of responses.
 
     `clock` gives Unix seconds, `new_id` an id that begins as it is told, `fetch_pictures` the web addresses that
-    `limits.image_hosts` allow. Whoever ends the server closes `background`.
+    `limits.image_hosts` allow. `videos` keeps those of responses that are being made. Whoever ends the server closes
+    `background`.
     """
     store = ResponseStore() if store is None else store
-    responses = _Responses(models, clock, new_id, limits, fetch_pictures, store, background or Background())
+    videos = VideoFiles() if videos is None else videos
+    responses = _Responses(models, clock, new_id, limits, fetch_pictures, store, background or Background(), videos)
     return (
         Route("POST", "/v1/responses", responses.create, is_generation=True),
         Route("POST", "/v1/responses/input_tokens", responses.count),
@@ -62,12 +67,15 @@ def response_routes(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A response to be made: of which plan, by which call, and what counts in the store as its size so far."""
+    """A response to be made: of which plan, by which call, what counts in the store as its size so far, and the videos
+    that it needs to its end.
+    """
 
     plan: Plan
     run: ResponseRun
     call: Call
     num_bytes: int
+    videos: HeldVideos
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +87,19 @@ class _Responses:
     fetch_pictures: FetchPictures | None
     store: ResponseStore
     background: Background
+    videos: VideoFiles
 
     async def create(self, call: Call) -> Reply | Streamed:
         """Answer. Raises Failure, and what the model's provider raises."""
-        body = create_decoder.decode(call.body)
-        earlier = self._earlier(body, call)
-        before = earlier.conversation if earlier else None
-        items = items_of(body, before)
-        plan = plan_of(
-            body,
-            items,
-            len(before or ()),
-            response_id=self.new_id("resp_"),
-            created_at=int(self.clock()),
-            limits=self.limits,
-            fetched=await self._fetched(items, len(before or ())),
-        )
-        run = ResponseRun(plan.response, new_id=self.new_id, clock=self.clock)
-        work = _Work(plan, run, call, len(call.body) + (earlier.num_bytes if earlier else 0))
-        if body.background:
-            return self._start(work, streams=body.stream is True)
+        videos = self.videos.held()
+        try:
+            body = create_decoder.decode(call.body)
+            work = await self._work(body, call, videos)
+            if body.background:
+                return self._start(work, streams=body.stream is True)
+        except BaseException:
+            videos.close()
+            raise
         return Streamed(self._pieces(work)) if body.stream else await self._whole(work)
 
     async def count(self, call: Call) -> Reply:
@@ -108,8 +109,35 @@ class _Responses:
         before = earlier.conversation if earlier else None
         items, num_earlier = items_of(body, before), len(before or ())
         fetched = await self._fetched(items, num_earlier)
-        request = prompt_of(body, items, num_earlier, limits=self.limits, fetched=fetched)
-        call.tally.model = body.model
+        num_bytes = len(call.body) + (earlier.num_bytes if earlier else 0) + bytes_of(fetched)
+        with self.videos.held() as videos:
+            media = Media(self.limits, fetched, videos.keep)
+            request = await read_beside(num_bytes, lambda: prompt_of(body, items, num_earlier, media))
+            call.tally.model = body.model
+            return Reply(json_bytes(InputTokens(await self._num_tokens(body, request))))
+
+    async def _work(self, body: CreateBody, call: Call, videos: HeldVideos) -> _Work:
+        """What there is to do. Raises Failure for what cannot be done."""
+        earlier = self._earlier(body, call)
+        before = earlier.conversation if earlier else None
+        items, num_earlier = items_of(body, before), len(before or ())
+        media = Media(self.limits, await self._fetched(items, num_earlier), videos.keep)
+        num_bytes = len(call.body) + (earlier.num_bytes if earlier else 0)
+        plan = await read_beside(
+            num_bytes + bytes_of(media.fetched),
+            lambda: plan_of(
+                body,
+                items,
+                num_earlier,
+                media,
+                response_id=self.new_id("resp_"),
+                created_at=int(self.clock()),
+            ),
+        )
+        run = ResponseRun(plan.response, new_id=self.new_id, clock=self.clock)
+        return _Work(plan, run, call, num_bytes, videos)
+
+    async def _num_tokens(self, body: PromptFields, request: ChatRequest) -> int:
         async with self.models.use(body.model) as served:
             if not isinstance(served.provider, CountsTokens):
                 raise bad_request(
@@ -121,11 +149,10 @@ class _Responses:
             try:
                 if body.truncation == "auto":
                     request = await asyncio.to_thread(truncated, request, served.provider)
-                num_tokens = await asyncio.to_thread(served.provider.count_tokens, request)
+                return await asyncio.to_thread(served.provider.count_tokens, request)
             except RequestRejected as error:
                 _raise_of_input(error)
                 raise
-        return Reply(json_bytes(InputTokens(num_tokens)))
 
     def _earlier(self, body: PromptFields, call: Call) -> Stored | None:
         """The response to go on from. Raises Failure where it is not there, or not over."""
@@ -152,9 +179,10 @@ class _Responses:
         return await self.fetch_pictures(urls) if urls and self.fetch_pictures else {}
 
     async def _whole(self, work: _Work) -> Reply:
-        async with aclosing(self._events(work)) as events:
-            async for event in events:
-                work.run.take(event)
+        with work.videos:
+            async with aclosing(self._events(work)) as events:
+                async for event in events:
+                    work.run.take(event)
         encoded = json_bytes(self._finish(work))
         self._keep(work, len(encoded))
         return Reply(encoded)
@@ -162,19 +190,20 @@ class _Responses:
     async def _pieces(self, work: _Work) -> AsyncGenerator[bytes]:
         """The stream. What is raised before its first piece becomes an error reply, what comes later is said in it."""
         run = work.run
-        async with aclosing(self._events(work)) as events:
-            pieces = run.begun_by(await anext(events))
-            try:
-                while not run.is_whole:
-                    if pieces:
-                        yield b"".join(pieces)
-                    pieces = run.write(await anext(events))
-                self._finish(work)
-                pieces += run.ended()
-            except Exception as error:
-                pieces = run.fail(_told(error))
-            self._keep(work, len(pieces[-1]))
-            yield b"".join(pieces)
+        with work.videos:
+            async with aclosing(self._events(work)) as events:
+                pieces = run.begun_by(await anext(events))
+                try:
+                    while not run.is_whole:
+                        if pieces:
+                            yield b"".join(pieces)
+                        pieces = run.write(await anext(events))
+                    self._finish(work)
+                    pieces += run.ended()
+                except Exception as error:
+                    pieces = run.fail(_told(error))
+                self._keep(work, len(pieces[-1]))
+                yield b"".join(pieces)
 
     def _start(self, work: _Work, *, streams: bool) -> Reply | Streamed:
         """Make it in the background. Raises Failure for what could never be made, and where too many are."""
@@ -201,6 +230,7 @@ class _Responses:
         job.tell(work.run.ended())
 
     def _over(self, work: _Work, job: Job) -> None:
+        work.videos.close()
         if self.store.holds(job.response.id):
             num_bytes = job.log.num_bytes if job.log else 0
             self._keep(work, len(json_bytes(job.response)) + num_bytes, job.log)

@@ -8,7 +8,7 @@ application says it in the stream.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import NamedTuple, Protocol
 
 from seatrial.chat import ChatEvent, ChatRequest, Usage
@@ -40,26 +40,38 @@ class Generation(NamedTuple):
 Prepare = Callable[[Served], Awaitable[Generation]]
 
 
-async def streamed(models: Models, name: str, tally: Tally, prepare: Prepare) -> Streamed:
-    """Begin to answer with the model of that name. Raises what fails before the first event."""
-    pieces = _pieces(models, name, tally, prepare)
+async def streamed(
+    models: Models,
+    name: str,
+    tally: Tally,
+    prepare: Prepare,
+    held: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - holds nothing
+) -> Streamed:
+    """Begin to answer with the model of that name. Raises what fails before the first event.
+
+    `held` is what the request needs to its end, whichever that is: it is left then.
+    """
+    pieces = _pieces(models, name, tally, prepare, held)
     await anext(pieces)
     return Streamed(pieces)
 
 
-async def _pieces(models: Models, name: str, tally: Tally, prepare: Prepare) -> AsyncGenerator[bytes]:
+async def _pieces(
+    models: Models, name: str, tally: Tally, prepare: Prepare, held: AbstractContextManager[object]
+) -> AsyncGenerator[bytes]:
     """First an empty piece, when the reply can begin: a generator that has begun frees what it holds when closed."""
-    async with models.use(name) as served:
-        tally.model = served.card.id
-        requests, chunks = await prepare(served)
-        async with aclosing(choices(served.provider, requests)) as events:
-            first = await anext(events)
-            yield b""
-            try:
-                yield chunks.of(*first)
-                async for at, event in events:
-                    piece = chunks.of(at, event)
-                    if piece:
-                        yield piece
-            finally:
-                tally.usage = chunks.usage
+    with held:
+        async with models.use(name) as served:
+            tally.model = served.card.id
+            requests, chunks = await prepare(served)
+            async with aclosing(choices(served.provider, requests)) as events:
+                first = await anext(events)
+                yield b""
+                try:
+                    yield chunks.of(*first)
+                    async for at, event in events:
+                        piece = chunks.of(at, event)
+                        if piece:
+                            yield piece
+                finally:
+                    tally.usage = chunks.usage

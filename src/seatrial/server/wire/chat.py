@@ -19,6 +19,7 @@ from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.messages import WireMessage, conversation
 from seatrial.server.wire.sampling import Count, GenerationFields, answer_tokens, sampling_of, stops_of
 from seatrial.server.wire.tools import Tools, WireToolChoice, offer_of
+from seatrial.server.wire.videos import KeepVideo
 
 Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
@@ -66,8 +67,8 @@ _REFUSED = (
 decode_chat = BodyDecoder(ChatBody).decode
 
 
-def chat_request(body: ChatBody, limits: WireLimits, fetched: Fetched) -> ChatRequest:
-    """What a provider is asked. `fetched` has the pictures of every web address in the messages.
+def chat_request(body: ChatBody, limits: WireLimits, fetched: Fetched, keep: KeepVideo) -> ChatRequest:
+    """What a provider is asked. `fetched` has the pictures of every web address in the messages, `keep` takes videos.
 
     Raises Failure naming the field: out of this server's limits, in contradiction to another, or not supported.
     """
@@ -76,7 +77,7 @@ def chat_request(body: ChatBody, limits: WireLimits, fetched: Fetched) -> ChatRe
     offer = offer_of(body.tools, body.tool_choice)
     variables, thinking = _template_variables(body.chat_template_kwargs)
     return ChatRequest(
-        messages=conversation(body.messages, limits, fetched),
+        messages=conversation(body.messages, limits, fetched, keep),
         max_tokens=_max_tokens(body, limits),
         sampling=sampling_of(body),
         stop=stops_of(body),

@@ -20,6 +20,7 @@ from seatrial.server.wire.messages import (
     ToolMessage,
     WireMessage,
 )
+from seatrial.server.wire.videos import VideoContent
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -67,6 +68,18 @@ class ListedImage(Struct, tag_field="type", tag="image_url"):
     image_url: ListedUrl
 
 
+class ListedVideoUrl(Struct):
+    """Where a video is."""
+
+    url: str
+
+
+class ListedVideo(Struct, tag_field="type", tag="video_url"):
+    """A video."""
+
+    video_url: ListedVideoUrl
+
+
 class ListedMessage(Struct):
     """A message of the conversation that was answered."""
 
@@ -75,7 +88,7 @@ class ListedMessage(Struct):
     content: str | None
     refusal: str | None = None
     name: str | None = None
-    content_parts: list[ListedText | ListedImage] | None = None
+    content_parts: list[ListedText | ListedImage | ListedVideo] | None = None
     tool_calls: list[ToolCallBody] | UnsetType = UNSET
     tool_call_id: str | UnsetType = UNSET
 
@@ -127,7 +140,9 @@ def _role_of(message: WireMessage) -> Role:
     return cast(Role, type(message).__struct_config__.tag)
 
 
-def _part(part: TextContent | ImageContent) -> ListedText | ListedImage:
+def _part(part: TextContent | ImageContent | VideoContent) -> ListedText | ListedImage | ListedVideo:
     if isinstance(part, TextContent):
         return ListedText(part.text)
+    if isinstance(part, VideoContent):
+        return ListedVideo(ListedVideoUrl(part.video_url.url))
     return ListedImage(ListedUrl(part.image_url.url, part.image_url.detail or "auto"))

@@ -6,8 +6,6 @@ operator allows. Nothing is fetched here, and no pixel is decoded; `is_web_addre
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 from seatrial.chat import ImagePart
 from seatrial.errors import InputError
 from seatrial.server.errors import bad_request
+from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits
 
 MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -24,6 +23,11 @@ Detail = Literal["auto", "low", "high"]
 Fetched = Mapping[str, ImagePart]
 # Addresses, each with its place in the request, which errors name.
 FetchPictures = Callable[[Mapping[str, str]], Awaitable[Fetched]]
+
+
+def bytes_of(fetched: Fetched) -> int:
+    """How many bytes the pictures have that were fetched."""
+    return sum(len(part.data) for part in fetched.values())
 
 
 def is_web_address(url: str) -> bool:
@@ -83,19 +87,18 @@ def check_size(num_bytes: int, limits: WireLimits, param: str) -> None:
 
 
 def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
-    header, comma, encoded = url.partition(",")
-    if not comma or header[:5].lower() != "data:" or not header.lower().endswith(";base64"):
+    found = data_urls.parsed(url)
+    if found is None:
         raise bad_request(
             f"'{param}' must be a data URL such as 'data:image/png;base64,…', or the http(s) address of a picture.",
             param=param,
             code="invalid_image_url",
         )
-    media_type = header[5:].split(";", 1)[0].lower()
-    check_media_type(media_type, param)
-    check_size(len(encoded) * 3 // 4 - encoded[-2:].count("="), limits, param)
+    check_media_type(found.media_type, param)
+    check_size(found.num_bytes, limits, param)
     try:
-        data = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        data = data_urls.decoded(found.encoded)
+    except ValueError:
         raise bad_request(f"'{param}' is not valid base64.", param=param, code="invalid_image_url") from None
     if not data:
         raise bad_request(f"'{param}' holds no bytes.", param=param, code="invalid_image_url")

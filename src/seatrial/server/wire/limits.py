@@ -11,7 +11,8 @@ class WireLimits:
 
     `max_choices` bounds `n`, `max_answers` the prompts of one body times `n`. `max_answer_tokens` bounds an answer and
     is the default where the client sets none. `max_images` bounds the pictures of a request, `max_image_bytes` and
-    `max_image_pixels` each of them. `image_hosts` are the hosts that pictures may be fetched from.
+    `max_image_pixels` each of them. `image_hosts` are the hosts that pictures may be fetched from. `max_videos` bounds
+    the videos of a request, `max_video_bytes` each of them.
     """
 
     max_choices: int = 16
@@ -21,3 +22,5 @@ class WireLimits:
     max_image_bytes: int = 20 * 1024 * 1024
     max_image_pixels: int = 1 << 26
     image_hosts: frozenset[str] = frozenset()
+    max_videos: int = 4
+    max_video_bytes: int = 64 * 1024 * 1024

@@ -14,6 +14,7 @@ from seatrial.chat import Message, Part, Role, TextPart, ToolCall
 from seatrial.server.errors import Failure, bad_request, unsupported
 from seatrial.server.wire.images import Detail, Fetched, check_host, image_part, is_web_address
 from seatrial.server.wire.limits import WireLimits
+from seatrial.server.wire.videos import KeepVideo, VideoContent, too_many_videos, video_part
 
 
 class TextContent(Struct, tag_field="type", tag="text", forbid_unknown_fields=True):
@@ -58,7 +59,7 @@ class DeveloperMessage(SystemMessage, tag_field="role", tag="developer", forbid_
 class UserMessage(Struct, tag_field="role", tag="user", forbid_unknown_fields=True):
     """What the user says and shows."""
 
-    content: str | Annotated[list[TextContent | ImageContent], Meta(min_length=1)]
+    content: str | Annotated[list[TextContent | ImageContent | VideoContent], Meta(min_length=1)]
     name: str | None = None
 
 
@@ -115,15 +116,19 @@ _ROLES: dict[type, Role] = {
 def web_addresses(messages: list[WireMessage], limits: WireLimits) -> dict[str, str]:
     """The pictures that must be fetched, each once, with the place that first names it.
 
-    Raises Failure for hosts that are not allowed, and for too many pictures.
+    Raises Failure for hosts that are not allowed, and for too many pictures or videos.
     """
     urls: dict[str, str] = {}
-    num_images = 0
+    num_images = num_videos = 0
     for at, message in enumerate(messages):
         if not isinstance(message, UserMessage) or isinstance(message.content, str):
             continue
         for part_at, part in enumerate(message.content):
-            if isinstance(part, ImageContent):
+            if isinstance(part, VideoContent):
+                num_videos += 1
+                if num_videos > limits.max_videos:
+                    raise too_many_videos(limits, "messages")
+            elif isinstance(part, ImageContent):
                 num_images += 1
                 if num_images > limits.max_images:
                     raise _too_many_images(limits)
@@ -133,12 +138,14 @@ def web_addresses(messages: list[WireMessage], limits: WireLimits) -> dict[str, 
     return urls
 
 
-def conversation(messages: list[WireMessage], limits: WireLimits, fetched: Fetched) -> tuple[Message, ...]:
-    """The messages as providers take them. Raises Failure naming the part that cannot be."""
-    return tuple([_message(message, at, limits, fetched) for at, message in enumerate(messages)])
+def conversation(
+    messages: list[WireMessage], limits: WireLimits, fetched: Fetched, keep: KeepVideo
+) -> tuple[Message, ...]:
+    """The messages as providers take them. Raises Failure naming the part that cannot be, and what `keep` raises."""
+    return tuple([_message(message, at, limits, fetched, keep) for at, message in enumerate(messages)])
 
 
-def _message(message: WireMessage, at: int, limits: WireLimits, fetched: Fetched) -> Message:
+def _message(message: WireMessage, at: int, limits: WireLimits, fetched: Fetched, keep: KeepVideo) -> Message:
     kind = type(message)
     content = message.content
     if kind is AssistantMessage:
@@ -146,13 +153,15 @@ def _message(message: WireMessage, at: int, limits: WireLimits, fetched: Fetched
     tool_call_id = message.tool_call_id if kind is ToolMessage else None  # type: ignore[union-attr]
     if isinstance(content, str):
         return Message(_ROLES[kind], (TextPart(content),), (), tool_call_id)
-    parts = tuple([_part(part, at, part_at, limits, fetched) for part_at, part in enumerate(content or ())])
+    parts = tuple([_part(part, at, part_at, limits, fetched, keep) for part_at, part in enumerate(content or ())])
     return Message(_ROLES[kind], parts, (), tool_call_id)
 
 
-def _part(part: Any, at: int, part_at: int, limits: WireLimits, fetched: Fetched) -> Part:
+def _part(part: Any, at: int, part_at: int, limits: WireLimits, fetched: Fetched, keep: KeepVideo) -> Part:
     if isinstance(part, TextContent):
         return TextPart(part.text)
+    if isinstance(part, VideoContent):
+        return video_part(part, limits, keep, f"messages[{at}].content[{part_at}]")
     picture: ImageUrl = part.image_url
     return image_part(picture.url, picture.detail, limits, fetched, _url_param(at, part_at))
 

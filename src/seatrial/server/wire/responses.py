@@ -31,6 +31,7 @@ from seatrial.server.wire.responses_output import Response
 from seatrial.server.wire.responses_tools import FlatFunction, functions_of, offer_of
 from seatrial.server.wire.sampling import answer_tokens
 from seatrial.server.wire.tools import check_name
+from seatrial.server.wire.videos import KeepVideo
 
 _REFUSED = {
     "conversation": "Conversations are not kept here; go on from an answer with 'previous_response_id'.",
@@ -64,29 +65,35 @@ def items_of(body: PromptFields, earlier: Sequence[Item] | None) -> tuple[Item, 
     return (*(earlier or ()), *checked(body.input or ()))
 
 
-def prompt_of(
-    body: PromptFields, items: tuple[Item, ...], num_earlier: int, *, limits: WireLimits, fetched: Fetched
-) -> ChatRequest:
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Where the pictures and videos of a request come from: `fetched` is from the web, `keep` makes files of videos."""
+
+    limits: WireLimits
+    fetched: Fetched
+    keep: KeepVideo
+
+
+def prompt_of(body: PromptFields, items: tuple[Item, ...], num_earlier: int, media: Media) -> ChatRequest:
     """The request as far as its prompt goes. Raises Failure for what cannot be, naming the field."""
-    return _prompt(body, functions_of(body.tools), items, num_earlier, limits, fetched)
+    return _prompt(body, functions_of(body.tools), items, num_earlier, media)
 
 
 def plan_of(
     body: CreateBody,
     items: tuple[Item, ...],
     num_earlier: int,
+    media: Media,
     *,
     response_id: str,
     created_at: int,
-    limits: WireLimits,
-    fetched: Fetched,
 ) -> Plan:
     """The request and the response-to-be. Raises as `prompt_of` does."""
     functions = functions_of(body.tools)
-    prompt = _prompt(body, functions, items, num_earlier, limits, fetched)
+    prompt = _prompt(body, functions, items, num_earlier, media)
     request = replace(
         prompt,
-        max_tokens=answer_tokens(body.max_output_tokens, limits, "max_output_tokens"),
+        max_tokens=answer_tokens(body.max_output_tokens, media.limits, "max_output_tokens"),
         sampling=_sampling(body),
         num_logprobs=_num_logprobs(body),
     )
@@ -98,10 +105,9 @@ def _prompt(
     functions: list[FlatFunction],
     items: tuple[Item, ...],
     num_earlier: int,
-    limits: WireLimits,
-    fetched: Fetched,
+    media: Media,
 ) -> ChatRequest:
-    messages = messages_of(items, num_earlier, limits, fetched)
+    messages = messages_of(items, num_earlier, media.limits, media.fetched, media.keep)
     if body.instructions:
         messages = (message("system", body.instructions), *messages)
     offer = offer_of(functions, body.tool_choice)

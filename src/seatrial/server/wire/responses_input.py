@@ -18,6 +18,7 @@ from seatrial.server.errors import Failure, bad_request, unsupported
 from seatrial.server.wire.images import Fetched, check_host, image_part, is_web_address
 from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.responses_output import ItemStatus, OutputCall, OutputItem, OutputMessage, OutputReasoning
+from seatrial.server.wire.videos import KeepVideo, VideoContent, too_many_videos, video_part
 
 Role = Literal["user", "assistant", "system", "developer"]
 
@@ -68,7 +69,7 @@ class SummaryText(_Shape, frozen=True, tag_field="type", tag="summary_text"):
     text: str
 
 
-InputPart = InputText | InputImage | AnsweredText | AnsweredRefusal | ThoughtText
+InputPart = InputText | InputImage | VideoContent | AnsweredText | AnsweredRefusal | ThoughtText
 
 
 class InputItem(_Shape, frozen=True):
@@ -125,14 +126,15 @@ def _missing(param: str) -> Failure:
 def web_addresses(items: Sequence[Item], num_earlier: int, limits: WireLimits) -> dict[str, str]:
     """The pictures that must be fetched, each once, with the place that first names it.
 
-    Raises Failure for hosts that are not allowed, and for too many pictures.
+    Raises Failure for hosts that are not allowed, and for too many pictures or videos.
     """
     urls: dict[str, str] = {}
-    num_images = 0
+    num_images = num_videos = 0
     for at, item in enumerate(items):
         for name in ("content", "output") if isinstance(item, InputItem) else ():
             content = getattr(item, name)
             for part_at, part in enumerate(content if isinstance(content, tuple) else ()):
+                num_videos += isinstance(part, VideoContent)
                 if not isinstance(part, InputImage):
                     continue
                 num_images += 1
@@ -146,17 +148,22 @@ def web_addresses(items: Sequence[Item], num_earlier: int, limits: WireLimits) -
             param="input",
             code="too_many_images",
         )
+    if num_videos > limits.max_videos:
+        raise too_many_videos(limits, "input")
     return urls
 
 
-def messages_of(items: Sequence[Item], num_earlier: int, limits: WireLimits, fetched: Fetched) -> tuple[Message, ...]:
+def messages_of(
+    items: Sequence[Item], num_earlier: int, limits: WireLimits, fetched: Fetched, keep: KeepVideo
+) -> tuple[Message, ...]:
     """The conversation in the neutral vocabulary. The first `num_earlier` items are of turns before this one.
 
     Reasoning of earlier turns is not shown to the model again. What the assistant said and the calls after it are one
-    message. Raises Failure 400 for a result without its call, a call without its result, and parts out of place.
+    message. Raises Failure 400 for a result without its call, a call without its result, and parts out of place; and
+    what `keep` raises.
     """
     _check_calls(items)
-    reader = _PartReader(limits, fetched)
+    reader = _PartReader(limits, fetched, keep)
     messages: list[Message] = []
     for at, item in enumerate(items):
         match item:
@@ -215,6 +222,7 @@ class _PartReader:
 
     limits: WireLimits
     fetched: Fetched
+    keep: KeepVideo
 
     def parts(self, content: str | Sequence[InputPart], role: ChatRole, place: str) -> tuple[Part, ...]:
         if isinstance(content, str):
@@ -232,6 +240,8 @@ class _PartReader:
                     raise _missing(f"{place}.image_url")
                 detail = "high" if part.detail == "original" else part.detail
                 return image_part(part.image_url, detail, self.limits, self.fetched, f"{place}.image_url")
+            case VideoContent() if role in ("user", "tool"):
+                return video_part(part, self.limits, self.keep, place)
             case AnsweredText(text) | AnsweredRefusal(text) if role == "assistant":
                 return TextPart(text)
             case _:
@@ -241,7 +251,7 @@ class _PartReader:
 def _out_of_place(part: InputPart, role: ChatRole, place: str) -> Failure:
     fits = "'output_text' or 'refusal'" if role == "assistant" else "'input_text'"
     if role in ("user", "tool"):
-        fits += " or 'input_image'"
+        fits += ", 'input_image' or 'video_url'"
     kind = part.__struct_config__.tag
     message = f"Invalid value: '{place}.type' is '{kind}'. Here it must be {fits}."
     return bad_request(message, param=f"{place}.type", code="invalid_value")

@@ -18,6 +18,7 @@ from seatrial.server.wire.responses_input import (
     ThoughtText,
 )
 from seatrial.server.wire.responses_output import ItemStatus, OutputItem
+from seatrial.server.wire.videos import VideoContent
 
 
 def listed(items: Sequence[Item], response_id: str) -> Iterator[Mapping[str, Any] | OutputItem]:
@@ -80,6 +81,8 @@ def _listed_parts(parts: Sequence[InputPart]) -> list[Mapping[str, Any]]:
             case InputImage():
                 detail = part.detail or "auto"
                 listed.append({"type": "input_image", "image_url": part.image_url, "detail": detail})
+            case VideoContent():
+                listed.append({"type": "video_url", "video_url": {"url": part.video_url.url}})
             case AnsweredText(text):
                 listed.append({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
             case AnsweredRefusal(refusal):
