@@ -187,6 +187,14 @@ async def test_a_chat_shows_pictures_with_the_next_message(start_seatrial, tmp_p
     assert out.count("A receipt") == 2
 
 
+async def test_how_closely_a_chat_looks_is_said_with_its_beginning(start_seatrial, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    async with StandIn(answer("A receipt")) as server:
+        process = await start_seatrial("chat", f"{server.base_url}#m", "--detail", "low")
+        await _said(process, "/image a.png\nWhat is it?\n/quit\n")
+    assert server.asked[0].body["messages"][0]["content"][0]["image_url"]["detail"] == "low"
+
+
 @pytest.mark.parametrize("spelled", ["'my receipt.png'", "my\\ receipt.png"])
 async def test_a_path_is_taken_as_terminals_write_it(start_seatrial, tmp_path: Path, spelled: str) -> None:
     (tmp_path / "my receipt.png").write_bytes(picture())
@@ -219,3 +227,19 @@ async def test_a_picture_waits_where_its_message_failed(start_seatrial, tmp_path
     (message,) = server.asked[1].body["messages"]
     assert [part["type"] for part in message["content"]] == ["image_url", "text"]
     assert server.asked[1].text == "What now?"
+
+
+async def test_what_is_refused_of_an_earlier_message_does_not_blame_the_picture_at_hand(start_seatrial, tmp_path: Path):
+    from stand_in import openai_error, refusal
+
+    for name in ("old.png", "new.png"):
+        (tmp_path / name).write_bytes(picture())
+    gone = refusal(400, openai_error("It cannot be fetched.", "invalid_request_error", None, "messages[0].content[0]"))
+    scripts = iter([answer("A cat"), gone])
+    choose: Callable[[Any], Any] = lambda asked: next(scripts)  # noqa: E731
+    typed = "/image old.png\nWhat?\n/image new.png\nAnd this?\n"
+    async with StandIn(choose) as server:
+        _, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), typed)
+    assert "It cannot be fetched." in err
+    assert "new.png: It" not in err
+    assert "Error: new.png" not in err

@@ -133,8 +133,8 @@ def refusal(status: int, body: str | dict[str, Any] = "", **headers: str) -> Scr
     return script
 
 
-def openai_error(message: str, type: str, code: str | None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": type, "param": None, "code": code}}
+def openai_error(message: str, type: str, code: str | None, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
 def whole(body: str | dict[str, Any], content_type: str = "application/json") -> Script:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, VideoPart, gather, message
+from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, Tool, ToolCall, VideoPart, gather, message
 from seatrial.engine import SamplingParams
 from seatrial.errors import ContextTooLong, ProviderError, RequestRejected
 from seatrial.providers.base import CountsPictures, CountsTokens
 from seatrial.providers.local import LocalProvider, load_local
+from seatrial.providers.local_prompt import prompt_of
 
 
 def picture(seed: int = 1, width: int = 100, height: int = 60, detail: Any = "auto") -> ImagePart:
@@ -114,11 +115,12 @@ async def test_what_is_no_picture_is_named_by_its_place(provider: LocalProvider)
         (ImagePart(b"", "image/png"), "invalid_image"),
         (replace(cut, data=cut.data[:1000]), "invalid_image"),
         (picture_of_pixels(40_000, 40_000), "image_too_large"),
-        (VideoPart(Path("nowhere.mp4")), "invalid_image"),
+        (VideoPart(Path("nowhere.mp4").absolute()), "invalid_video"),
     ):
         with pytest.raises(RequestRejected) as caught:
             await gather(provider.stream(ask("what is ", picture(), part)))
         assert (caught.value.param, caught.value.code) == ("messages[1].content[2]", code), part
+        assert str(Path.cwd()) not in str(caught.value)
     assert provider.metrics.num_tiles_encoded == 0
 
 
@@ -141,11 +143,59 @@ async def test_a_model_of_text_alone(words: LocalProvider) -> None:
         words.count_picture_tokens(picture())
 
 
+async def test_a_text_model_that_lost_its_eyes_says_where_they_go(
+    tiny_vision: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The text half of a GGUF pair knows the picture's token; its `mmproj` file is not there."""
+    tiny_vision().write_ggufs(tmp_path).unlink()
+    loaded = load_local(tmp_path / "tiny-F32.gguf", dtype="float32", device="cpu", name="half")
+    with pytest.raises(RequestRejected, match=r"`half` .* `mmproj-….gguf`, beside it") as caught:
+        loaded.count_picture_tokens(picture())
+    assert "`smolvlm2-256m`" in str(caught.value)
+    await loaded.close()
+
+
 async def test_too_many_pictures_say_how_many_fit(provider: LocalProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     from seatrial.engine import picture_prompt
 
     monkeypatch.setattr(picture_prompt, "prepare_picture", lambda *a: pytest.fail("pixels were decoded"))
     with pytest.raises(ContextTooLong, match=r"for 9 pictures; `tiny-eyes` takes 512, .* The first 5 fit\."):
+        await gather(provider.stream(ask(*(picture(seed) for seed in range(9)), "which")))
+
+
+async def test_a_damaged_video_is_told_without_its_folder(provider: LocalProvider, tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(64))
+    with pytest.raises(RequestRejected, match="no video that can be read") as caught:
+        await gather(provider.stream(ask("what is ", VideoPart(path))))
+    assert caught.value.code == "invalid_video"
+    assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(RequestRejected, match=r"^film\.mp4: this is no video") as caught:
+        provider.count_picture_tokens(VideoPart(path))
+    assert str(tmp_path) not in str(caught.value)
+
+
+async def test_a_video_that_does_not_fit_is_called_one(provider: LocalProvider, tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for level in range(8):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 30 * level, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(ContextTooLong, match=r"for 9 videos; .* Show a shorter part of the video, or leave") as caught:
+        await gather(provider.stream(ask(*[VideoPart(path)] * 9, "which")))
+    assert "detail" not in str(caught.value)
+
+
+async def test_who_already_looks_closely_at_nothing_is_not_told_to(provider: LocalProvider) -> None:
+    low = [picture(seed, detail="low") for seed in range(80)]
+    with pytest.raises(ContextTooLong, match=r"for 80 pictures; .* Leave something out\.$"):
+        await gather(provider.stream(ask(*low, "which")))
+    with pytest.raises(ContextTooLong, match=r'Leave something out, or ask with `detail` "low"\.$'):
         await gather(provider.stream(ask(*(picture(seed) for seed in range(9)), "which")))
 
 
@@ -197,6 +247,34 @@ async def test_a_prompt_as_it_stands_holds_no_pictures(provider: LocalProvider) 
     assert reply.finished is not None
     assert provider.metrics.num_pictures == 0
     assert (await gather(provider.stream(ask("<image>", max_tokens=4)))).finished is not None
+
+
+async def test_a_mark_that_a_user_writes_is_text_where_there_is_no_picture_too(provider: LocalProvider) -> None:
+    request, model = ask("say <image> and <video>"), provider.model
+    expected = model.tokenizer.encode("<image>"[:1]) + model.tokenizer.encode("<image>"[1:])
+    for ids in (prompt_of(request, model).token_ids, model.read(request.messages).token_ids):
+        assert model.tokenizer.token_id("<image>") not in ids
+        at = ids.index(expected[0])
+        assert ids[at : at + len(expected)] == expected
+        assert "say <image> and <video>" in model.tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("shown", [[picture(detail="low")], []])
+async def test_marks_in_tools_and_their_calls_are_text_too(provider: LocalProvider, shown: list[ImagePart]) -> None:
+    tool = Tool("draw", "gives an <image>", {"properties": {"as": {"enum": ["<image>", "<video>"]}}})
+    call = ToolCall("call_1", "draw", '{"as": "<image>"}')
+    request = ask(*shown, "draw <image>", tools=(tool,))
+    answered = replace(request, messages=(*request.messages, Message("assistant", (), (call,)), message("user", "on")))
+    for asked in (request, answered):
+        ids = prompt_of(asked, provider.model).token_ids
+        assert ids.count(provider.model.tokenizer.token_id("<image>")) == 4 * len(shown)
+        assert provider.model.tokenizer.decode(ids).count("<image>") >= 3
+    assert (await gather(provider.stream(replace(request, max_tokens=2)))).finished is not None
+
+
+async def test_a_model_of_text_alone_reads_a_mark_as_it_stands(words: LocalProvider) -> None:
+    ids = prompt_of(ask("say <image>"), words.model).token_ids
+    assert "say <image>" in words.model.tokenizer.decode(ids)
 
 
 def test_a_penalty_does_not_count_pictures(folder: Path) -> None:

@@ -243,6 +243,8 @@ def test_a_model_that_reads_text_alone_is_shown_no_picture() -> None:
 
 def test_a_video_is_refused_by_name_and_never_left_out(tmp_path: Path) -> None:
     request = ChatRequest((Message("user", (VideoPart(tmp_path / "film.mp4"), TextPart("What happens?"))),))
-    with pytest.raises(RequestRejected, match=r"takes no videos\. Send frames of it as pictures") as caught:
+    with pytest.raises(
+        RequestRejected, match=r"`m` .* takes no videos\. Send frames of it .* `smolvlm2-256m`"
+    ) as caught:
         encode_request(request, "m", Dialect())
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "messages")
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "messages[0].content[0]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import random
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from seatrial.trial.door import Door
 from seatrial.trial.plan import Plan, plan_trial
 from seatrial.trial.record import Failure
 from seatrial.trial.runner import Progress
+from seatrial.trial.sight import check_sight
 from seatrial.trial.store import load_run
 from seatrial.workload.loading import load_workload
 from seatrial.workload.prompting import rendered_examples
@@ -116,6 +118,46 @@ def test_a_picture_that_a_server_cannot_read_is_a_failure_of_its_item() -> None:
     assert Door("m", "seatrial trial m").admit(failed) == [failed]
 
 
+@pytest.mark.parametrize(
+    ("param", "says"),
+    [
+        ("messages[1].content[0]", "0.png: It is cut short."),
+        ("messages[1].content[1]", "film.mp4: It is cut short."),
+        ("messages[1].content[2]", "It is cut short."),
+        ("messages[0].content[0]", "It is cut short."),
+        ("messages", "It is cut short."),
+        (None, "It is cut short."),
+    ],
+)
+async def test_a_failure_names_the_file_and_no_folder(tmp_path: Path, param: str | None, says: str) -> None:
+    def refuse(text: str, number: int) -> None:
+        raise RequestRejected("It is cut short.", param=param, code="invalid_video")
+
+    shown = looking(tmp_path / "w", 1)
+    film = tmp_path / "w" / "film.mp4"
+    film.write_bytes(b"film")
+    digests = (*shown.items[0].media_sha256, hashlib.sha256(b"film").hexdigest())
+    item = dataclasses.replace(shown.items[0], video=film, media_sha256=digests)
+    asked = dataclasses.replace(shown, items=(item,))
+    plan = plan_trial((candidate(runs_here=True),), (asked,), seed=0)
+    done = await run(plan, tmp_path / "run", Seer(refuse))
+    (one,) = done.observations
+    assert one.failure is not None
+    assert one.failure.message == says
+
+
+async def test_a_video_that_changes_under_a_run_stops_it(tmp_path: Path) -> None:
+    shown, film = looking(tmp_path / "w", 2), tmp_path / "w" / "film.mp4"
+    film.write_bytes(b"film")
+    digest = hashlib.sha256(b"film").hexdigest()
+    items = tuple(dataclasses.replace(each, pictures=(), video=film, media_sha256=(digest,)) for each in shown.items)
+    plan = plan_trial((candidate(runs_here=True),), (dataclasses.replace(shown, items=items),), seed=0)
+    seer = Seer(lambda text, number: film.write_bytes(b"movie") and None)
+    with pytest.raises(WorkloadError, match="was changed after the workload was loaded"):
+        await run(plan, tmp_path / "run", seer, concurrency=1)
+    assert len(seer.asked) == 1
+
+
 async def test_videos_are_asked_only_of_models_that_run_here(tmp_path: Path) -> None:
     films = looking(tmp_path / "w", 2)
     films = workload(name="films", items=tuple(_with_film(item) for item in films.items))
@@ -127,6 +169,13 @@ async def test_videos_are_asked_only_of_models_that_run_here(tmp_path: Path) -> 
 
 def _with_film(item: Item) -> Item:
     return dataclasses.replace(item, video=item.pictures[0], media_sha256=item.media_sha256 * 2)
+
+
+def test_a_text_model_is_told_of_videos_where_there_are_no_pictures(tmp_path: Path) -> None:
+    (shown,) = looking(tmp_path / "w", 1).items
+    film = dataclasses.replace(shown, pictures=(), video=shown.pictures[0])
+    with pytest.raises(NotRunnable, match=r"the items of `films` hold videos\."):
+        check_sight(candidate(sees=False), workload(name="films", items=(film,)))
 
 
 async def test_a_server_gets_the_pictures_and_tells_what_they_cost(tmp_path: Path) -> None:

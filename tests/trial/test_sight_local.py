@@ -42,3 +42,24 @@ async def test_a_model_that_sees_is_measured_and_one_that_reads_is_not(
     assert "reads text only" in done.manifest.not_measured[0].reason
     again = await run(plan, tmp_path / "run", provider_for)
     assert len(again.observations) == 2
+
+
+async def test_a_damaged_video_fails_its_item_by_its_name_alone(
+    tmp_path: Path, tiny_vision: Callable[..., Any]
+) -> None:
+    """What failed stands in the run, which may be published: the folders of this machine are nobody's business."""
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "film.mp4").write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(64))
+    asked = tmp_path / "w" / "items.jsonl"
+    asked.write_text('{"id": "a", "input": "What happens?", "expected": "a", "video": "film.mp4"}\n')
+    folder = tiny_vision().write_folder(tmp_path / "sees")
+    sees = candidate("sees", kind="path", target="sees", model=None, runs_here=True, settings={"max_tokens": 4})
+    plan = plan_trial((sees,), (load_workload(str(asked), scorer="exact"),), seed=0)
+
+    def provider_for(one: Candidate, of: Workload) -> Any:
+        return load_local(folder, dtype="float32", device="cpu", name=one.id)
+
+    (failed,) = (await run(plan, tmp_path / "run", provider_for)).observations
+    assert failed.failure is not None
+    assert failed.failure.message.startswith("film.mp4: this is no video that can be read")
+    assert str(tmp_path) not in (tmp_path / "run" / "observations.jsonl").read_text()

@@ -103,7 +103,7 @@ def test_the_pictures_are_small_and_all_are_used() -> None:
 def test_receipts_and_invoices_add_up(seed: int) -> None:
     purchase = draw_receipt(random.Random(seed)).facts["purchase"]
     assert isinstance(purchase, Purchase)
-    assert purchase.total == sum(line.quantity * line.price for line in purchase.lines) + purchase.tax
+    assert purchase.total == sum(charge.quantity * charge.price for charge in purchase.charges) + purchase.tax
     assert abs(purchase.tax - purchase.subtotal * purchase.tax_percent / 100) <= 0.5
     assert purchase.given is None or 0 < purchase.given - purchase.total <= 5000
     bill = draw_invoice(random.Random(seed)).facts["bill"]
@@ -126,8 +126,8 @@ def test_questions_of_receipts_and_invoices_have_the_answers_of_their_figures(se
         assert purchase.given is not None
         assert answers["change"] == amount(purchase.given - purchase.total)
     if "largest" in answers:
-        (line,) = [line for line in purchase.lines if line.name == answers["largest"]]
-        assert all(line.amount > other.amount for other in purchase.lines if other is not line)
+        (line,) = [line for line in purchase.charges if line.name == answers["largest"]]
+        assert all(line.amount > other.amount for other in purchase.charges if other is not line)
     invoice = draw_invoice(random.Random(seed))
     bill = invoice.facts["bill"]
     assert isinstance(bill, Bill)

@@ -156,10 +156,10 @@ def test_key_fields_out_of_pictures(tmp_path: Path) -> None:
         ({"image": "."}, "image", "is a folder"),
         ({"image": "pipe"}, "image", "no plain file"),
         ({"image": "empty.png"}, "image", "is empty"),
-        ({"image": "letter.pdf"}, "image", "is no picture: by its first bytes it is a PDF. Save it as a PNG"),
+        ({"image": "letter.pdf"}, "image", "is no picture that is taken: by its first bytes it is a PDF. Save it as"),
         ({"image": "text.png"}, "image", "it is text"),
         ({"image": "page.png"}, "image", "it is a web page"),
-        ({"image": "old.bmp"}, "image", "it is a BMP picture"),
+        ({"image": "old.bmp"}, "image", "is no picture that is taken: by its first bytes it is a BMP picture"),
         ({"image": "phone.heic"}, "image", "it is a HEIC or AVIF picture"),
         ({"image": "lfs.png"}, "image", "`git lfs pull` brings the file"),
         ({"image": "film.mp4"}, "image", "it is video/mp4"),
@@ -167,7 +167,7 @@ def test_key_fields_out_of_pictures(tmp_path: Path) -> None:
         ({"image": "cut.png"}, "image", "its header is damaged"),
         ({"image": "vast.png"}, "image", "more than 67 million pixels"),
         ({"image": "bomb.png"}, "image", "more than 67 million pixels"),
-        ({"video": "a.png"}, "video", "is no video: by its first bytes it is image/png. Save it as an MP4"),
+        ({"video": "a.png"}, "video", "is no video that is taken: by its first bytes it is image/png. Save it"),
         ({"video": "phone.heic"}, "video", "is no video"),
         ({"video": "none.mp4"}, "video", "there is no file `none.mp4`"),
         ({"video": ["film.mp4"]}, "video", "must be the name of a file"),
@@ -252,6 +252,20 @@ def test_a_picture_that_changes_after_loading_is_not_asked_about(tmp_path: Path)
         render(workload, workload.items[0])
     path.unlink()
     with pytest.raises(WorkloadError, match="cannot be read any more"):
+        render(workload, workload.items[0])
+
+
+def test_a_video_that_changes_after_loading_is_not_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(VIDEO)
+    write_picture(tmp_path / "a.png")
+    workload = loaded(tmp_path, image="a.png", video="film.mp4")
+    assert render(workload, workload.items[0])
+    path.write_bytes(VIDEO[:-1] + b"x")
+    with pytest.raises(WorkloadError, match=r"film\.mp4: was changed after the workload was loaded"):
+        render(workload, workload.items[0])
+    path.unlink()
+    with pytest.raises(WorkloadError, match=r"film\.mp4: cannot be read any more"):
         render(workload, workload.items[0])
 
 

@@ -55,7 +55,7 @@ def ask(
     async def run() -> None:
         async with open_partner(model) as partner:
             tell_cost(partner, shown)
-            with naming(shown):
+            with naming(shown, len(messages) - 1):
                 await stream_reply(partner, request)
 
     asyncio.run(run())

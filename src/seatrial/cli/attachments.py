@@ -25,7 +25,7 @@ Detail = Literal["auto", "low", "high"]
 
 _MOST_BYTES = 256 * 1024 * 1024
 # How providers name a part of a request.
-_PART = re.compile(r"messages\[\d+\]\.content\[(\d+)\]")
+_PART = re.compile(r"messages\[(\d+)\]\.content\[(\d+)\]")
 
 
 class Attachment(NamedTuple):
@@ -87,15 +87,15 @@ def tell_cost(partner: Partner, attachments: Sequence[Attachment]) -> None:
 
 
 @contextmanager
-def naming(attachments: Sequence[Attachment]) -> Iterator[None]:
-    """What a provider refuses of the last message's parts, told with the name of the file."""
+def naming(attachments: Sequence[Attachment], message: int) -> Iterator[None]:
+    """What a provider refuses of the parts of message number `message`, told with the name of the file."""
     try:
         yield
     except RequestRejected as error:
         place = _PART.fullmatch(error.param or "")
-        if place is None or int(place[1]) >= len(attachments):
+        if place is None or int(place[1]) != message or int(place[2]) >= len(attachments):
             raise
-        raise InputError(str(error), path=attachments[int(place[1])].path) from error
+        raise InputError(str(error), path=attachments[int(place[2])].path) from error
 
 
 def _size(num_bytes: int) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seatrial.cli.ask import Detail
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -31,6 +33,9 @@ def chat(
     think: Annotated[
         bool | None, typer.Option("--think/--no-think", help="Switch a reasoning model's thinking on or off.")
     ] = None,
+    detail: Annotated[
+        Detail, typer.Option("--detail", help="`low` looks at each picture once and small: fewer tokens.")
+    ] = Detail.auto,
 ) -> None:
     """Chat with a model. `/image FILE` shows it a picture."""
     import asyncio
@@ -48,7 +53,7 @@ def chat(
         partner = runner.run(opened.__aenter__())
         try:
             print(f"{model} is ready. {_HELP}", file=sys.stderr)
-            talk = _Talk(runner, partner, opening, ask_with)
+            talk = _Talk(runner, partner, opening, ask_with, detail)
             while (line := _read_line()) is not None and line not in ("/quit", "/exit"):
                 if line.startswith("/"):
                     talk.obey(line)
@@ -66,6 +71,7 @@ class _Talk:
     partner: Partner
     opening: tuple[Message, ...]
     ask_with: Callable[[tuple[Message, ...]], ChatRequest]
+    detail: Detail
     turns: tuple[Message, ...] = ()
     shown: list[Attachment] = field(default_factory=list)
 
@@ -101,7 +107,7 @@ class _Talk:
         from seatrial.errors import SeatrialError
 
         try:
-            with naming(self.shown):
+            with naming(self.shown, len(request.messages) - 1):
                 return self.runner.run(stream_reply(self.partner, request))
         except KeyboardInterrupt:
             print("\n(stopped)", file=sys.stderr)
@@ -115,7 +121,7 @@ class _Talk:
 
         try:
             path = _path_of(typed)
-            attachment = picture_at(path) if command == "/image" else video_at(path)
+            attachment = picture_at(path, self.detail.value) if command == "/image" else video_at(path)
             tell_cost(self.partner, [attachment])
         except SeatrialError as error:
             print(f"Error: {error}", file=sys.stderr)

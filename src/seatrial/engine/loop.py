@@ -94,7 +94,7 @@ class Engine:
         if vision is not None:
             most_rows = max(limits.context_length, limits.most_picture_rows or limits.num_blocks * BLOCK_TOKENS)
             rows = PictureRows(most_rows, runner.config.hidden_size)
-            self._pictures = PictureQueue(vision, rows, name=name, clock=clock)
+            self._pictures = PictureQueue(vision, rows, self._scheduler.num_known, name=name, clock=clock)
         self._embedder = Embedder(
             runner,
             self._scheduler,
@@ -185,7 +185,7 @@ class Engine:
             if answer := self._answers.get(sequence.key):
                 answer.draft(cheap)
                 cheap -= len(sequence.draft)
-        step = self._scheduler.schedule()
+        step = self._scheduler.schedule(None if self._pictures is None else self._pictures.can_start)
         if not step.chunks:
             return gains
         self._totals.steps += 1
@@ -198,12 +198,13 @@ class Engine:
 
     def _look(self) -> list[Gain]:
         """Encode tiles that prompts wait for; queue the prompts that have all of theirs, report those that failed."""
-        if self._pictures is None or not len(self._pictures):
+        if self._pictures is None or self._pictures.is_idle:
             return []
         seen = self._pictures.step(beside=len(self._scheduler) > 0)
         for sequence in seen.ready:
             self._scheduler.add(sequence)
         for key, _ in seen.failed:
+            self._scheduler.cancel(key)
             self._forget(key)
         return [Gain(key, None, "", "failed", 0, error=reason) for key, reason in seen.failed]
 

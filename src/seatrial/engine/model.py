@@ -25,7 +25,7 @@ from seatrial.engine.request import Gain, SamplingParams
 from seatrial.engine.runner import Runner
 from seatrial.engine.vision import VisionEncoder, open_vision
 from seatrial.errors import CheckpointError, UsageError
-from seatrial.models.chat_template import ChatTemplate
+from seatrial.models.chat_template import IMAGE_MARK, ChatTemplate
 from seatrial.models.checkpoint import Checkpoint, open_checkpoint
 from seatrial.models.config import ModelConfig
 from seatrial.models.devices import free_bytes
@@ -177,11 +177,11 @@ class Model:
         Raises UsageError where the model has no eyes, InputError for what is no picture.
         """
         messages = [] if isinstance(prompt, str) else [part for part in prompt if isinstance(part, Message)]
-        parts = parts_to_see(messages)
-        if not parts:
+        parts, shown = parts_to_see(messages), shielded(messages)
+        if not parts and (self.picture_prompts is None or shown == messages):
             return ReadPrompt(self.prompt_ids(prompt, thinking=thinking))
         eyes = self.eyes
-        ids = eyes.encode(self.chat_template.render(shielded(messages), thinking=thinking), parts)
+        ids = eyes.encode(self.chat_template.render(shown, thinking=thinking), parts)
         eyes.check_room(len(ids), parts, self.engine.limits.context_length)
         return ReadPrompt(ids, tuple(picture for each in parts for picture in eyes.pictures_of(each.part)))
 
@@ -189,9 +189,11 @@ class Model:
     def eyes(self) -> PicturePrompts:
         """What makes prompts of pictures. Raises UsageError for a model of text alone."""
         if self.picture_prompts is None:
+            knows_pictures = self.tokenizer.token_id(IMAGE_MARK) is not None
+            first = "Put the file with its eyes, `mmproj-….gguf`, beside it, or ask" if knows_pictures else "Ask"
             raise UsageError(
-                f"`{self.name}` reads text only; the prompt holds a picture. Ask a model that sees, such as "
-                "`smolvlm2-256m`.",
+                f"`{self.name}` reads text only; the prompt holds a picture or a video. {first} a model that sees, "
+                "such as `smolvlm2-256m`.",
                 field="messages",
             )
         return self.picture_prompts

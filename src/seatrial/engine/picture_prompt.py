@@ -19,11 +19,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from seatrial.chat import ImagePart, Message, TextPart, VideoPart
-from seatrial.engine.prompt_check import too_many_pictures
-from seatrial.errors import UsageError
+from seatrial.engine.prompt_check import Shown, too_much_shown
+from seatrial.errors import InputError, UsageError
 from seatrial.models.chat_template import IMAGE_MARK, VIDEO_MARK
 from seatrial.models.pictures import (
+    MOST_FRAME_PIXELS,
     PreparedPicture,
+    outline_video,
     picture_head,
     placeholder,
     plan_tiles,
@@ -56,7 +58,10 @@ class ReadPrompt(NamedTuple):
 
 
 class _Kept(NamedTuple):
+    """`num_decoded` pixels have to be decoded for what `pictures` hold once they are prepared."""
+
     text: str
+    num_decoded: int
     pictures: tuple[PreparedPicture, ...] = ()
 
     @property
@@ -99,21 +104,32 @@ class PicturePrompts:
 
     def text_of(self, part: ImagePart | VideoPart) -> str:
         """What stands for a part in the prompt. Raises InputError for what is no picture or video, or too large."""
-        key = _key(part)
-        found = self._find(key)
-        return self._keep(key, self._outline(part)).text if found is None else found.text
+        return self._outlined(part, _key(part)).text
 
     def num_tokens(self, part: ImagePart | VideoPart) -> int:
         """Tokens that a part takes, marks and times included. Raises as `text_of`."""
         return len(self._tokenizer.encode(self.text_of(part)))
 
+    def num_pixels(self, parts: Sequence[PlacedPart]) -> int:
+        """Pixels in memory at most while parts are prepared: of the largest file, decoded, and of all tiles together.
+
+        Raises as `text_of`.
+        """
+        outlines = [self._outlined(each.part, _key(each.part)) for each in parts]
+        num_rows = sum(outline.text.count(IMAGE_MARK) for outline in outlines)
+        num_decoded = max((outline.num_decoded for outline in outlines if not outline.pictures), default=0)
+        return num_decoded + num_rows // self._config.tokens_per_tile * self._rules.tile_edge**2
+
     def pictures_of(self, part: ImagePart | VideoPart) -> tuple[PreparedPicture, ...]:
         """The pictures of a part, prepared: one, or the frames of a video. Raises as `text_of`, and for damage."""
         key = _key(part)
-        found = self._find(key)
-        if found is None or not found.pictures:
-            found = self._keep(key, self._prepared(part))
-        return found.pictures
+        outline = self._outlined(part, key)
+        if outline.pictures:
+            return outline.pictures
+        prepared = self._prepared(part, outline.num_decoded)
+        if prepared.text != outline.text:
+            raise InputError("The file holds something else than its head says. Save or fetch it again.")
+        return self._keep(key, prepared).pictures
 
     def encode(self, rendered: str, parts: Sequence[PlacedPart]) -> list[int]:
         """Token ids of a rendered conversation, its marks replaced by what stands for `parts`.
@@ -140,23 +156,32 @@ class PicturePrompts:
     def check_room(self, num_tokens: int, parts: Sequence[PlacedPart], limit: int) -> None:
         """Raises ContextTooLong, saying how many parts fit, where `num_tokens` leave no room for an answer."""
         if parts and num_tokens >= limit:
-            costs = [self.num_tokens(each.part) for each in parts]
-            raise too_many_pictures(num_tokens, costs, limit=limit, name=self._name)
+            raise too_much_shown(num_tokens, [self._cost(each.part) for each in parts], limit=limit, name=self._name)
+
+    def _cost(self, part: ImagePart | VideoPart) -> Shown:
+        if isinstance(part, VideoPart):
+            return Shown("video", self.num_tokens(part), self.num_tokens(part))
+        return Shown("picture", self.num_tokens(part), self.num_tokens(replace(part, detail="low")))
+
+    def _outlined(self, part: ImagePart | VideoPart, key: object) -> _Kept:
+        found = self._find(key)
+        return self._keep(key, self._outline(part)) if found is None else found
 
     def _outline(self, part: ImagePart | VideoPart) -> _Kept:
-        """What can be said of a picture before its pixels are looked at; of a video, only reading it tells."""
+        """What can be said of a part before its pixels are looked at. A video whose head does not tell is read."""
         if isinstance(part, VideoPart):
-            return self._prepared(part)
+            text = outline_video(part.path, self._config, self._rules)
+            return self._prepared(part, MOST_FRAME_PIXELS) if text is None else _Kept(text, MOST_FRAME_PIXELS)
         head = picture_head(part.data)
         plan = plan_tiles(head.width, head.height, self._rules, part.detail)
-        return _Kept(placeholder(plan, self._config.tokens_per_tile))
+        return _Kept(placeholder(plan, self._config.tokens_per_tile), head.width * head.height)
 
-    def _prepared(self, part: ImagePart | VideoPart) -> _Kept:
+    def _prepared(self, part: ImagePart | VideoPart, num_decoded: int) -> _Kept:
         if isinstance(part, VideoPart):
             video = prepare_video(part.path, self._config, self._rules)
-            return _Kept(video.text, tuple(video.pictures))
+            return _Kept(video.text, num_decoded, tuple(video.pictures))
         picture = prepare_picture(part.data, self._config, self._rules, part.detail)
-        return _Kept(picture.text, (picture,))
+        return _Kept(picture.text, num_decoded, (picture,))
 
     def _find(self, key: object) -> _Kept | None:
         with self._lock:

@@ -1,9 +1,12 @@
 """Sequences whose pictures are not there yet, and the encoder at work on them between the passes of the decoder.
 
-In: sequences with their prepared pictures. Out, after each batch of tiles: the sequences whose pictures are all there,
-to be scheduled, and those that failed. A sequence first waits for room for its rows, in order of arrival, then for the
+In: sequences with their prepared pictures. Out, after each batch of tiles: the sequences that lack no picture, to be
+scheduled, and those that failed. A sequence first waits for room for its rows, in order of arrival, then for the
 encoder; until then its tokens hold the one id that stands for any picture, from then on the ids of its pictures' rows.
-What is there already is not encoded again. Torch-free.
+
+What is there already is not encoded again, and neither is a picture whose rows are wanted only where the prefix cache
+holds what came of them. Whether that is so is asked again when the sequence starts, by `can_start`, and when it starts
+again after it had lost its blocks; what it lacks then is encoded first. Torch-free.
 
 Shape suffixes: N tiles, P rows of a tile, E rows of a picture, D hidden size of the decoder, C colours, H and W pixels.
 """
@@ -24,6 +27,7 @@ from numpy.typing import NDArray
 
 from seatrial.engine.picture_rows import PictureRows
 from seatrial.engine.request import Sequence
+from seatrial.errors import UsageError
 
 if TYPE_CHECKING:
     from seatrial.engine.vision import VisionEncoder
@@ -80,30 +84,55 @@ class _Share(NamedTuple):
 
 
 class PictureQueue:
-    """See the module. `name` is what messages call the model, `clock` tells seconds."""
+    """See the module. `name` is what messages call the model, `clock` tells seconds.
 
-    def __init__(self, vision: VisionEncoder, rows: PictureRows, *, name: str, clock: Callable[[], float]) -> None:
+    `num_known` says how many of a sequence's first tokens the prefix cache holds now.
+
+    A picture that somebody holds has all its rows, or is a job, or is set aside because nobody has lacked them yet.
+    """
+
+    def __init__(
+        self,
+        vision: VisionEncoder,
+        rows: PictureRows,
+        num_known: Callable[[Sequence], int],
+        *,
+        name: str,
+        clock: Callable[[], float],
+    ) -> None:
         self.rows, self.totals = rows, PictureTotals()
         self.image_token_id = vision.config.image_token_id
-        self._vision, self._name, self._clock = vision, name, clock
+        self._vision, self._num_known, self._name, self._clock = vision, num_known, name, clock
         self._tile_s: float | None = None
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
         self._looked_at: OrderedDict[int, Sequence] = OrderedDict()
+        self._lacking: dict[int, tuple[bytes, ...]] = {}  # by sequence, whether it is looked at or scheduled
         self._jobs: OrderedDict[bytes, _Job] = OrderedDict()
+        self._aside: dict[bytes, PreparedPicture] = {}
         self._held: dict[int, tuple[bytes, ...]] = {}
 
     def __len__(self) -> int:
-        """Sequences whose pictures are not there yet."""
+        """Sequences that are not scheduled yet."""
         return len(self._waiting) + len(self._looked_at)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing for `step` to do."""
+        return not (self._waiting or self._looked_at or self._jobs)
 
     def add(self, sequence: Sequence, pictures: Several[PreparedPicture]) -> bool:
         """Take a sequence in; True where its pictures are all there, and nothing is left to wait for.
 
-        Its tokens hold `image_token_id` in as many places as its pictures have rows.
+        Its tokens hold `image_token_id` in as many places as its pictures have rows. Raises UsageError where not.
         """
         num_places = sequence.tokens.count(self.image_token_id)
         num_rows = sum(picture.num_tokens for picture in pictures)
-        assert num_places == num_rows, f"{num_rows} rows of pictures for {num_places} places in the prompt"
+        if num_places != num_rows:
+            raise UsageError(
+                f"The pictures of the prompt have {num_rows:,} rows for its {num_places:,} places. If a file changed "
+                "while it was read, ask again.",
+                field="messages",
+            )
         self.totals.asked += len(pictures)
         if not self._waiting and all(self.rows.has(picture.key) for picture in pictures):
             self._hold(sequence, pictures)
@@ -111,23 +140,38 @@ class PictureQueue:
         self._waiting[sequence.key] = _Waiting(sequence, tuple(pictures))
         return False
 
+    def can_start(self, sequence: Sequence, num_known: int) -> bool:
+        """Whether all rows are there that computing a sequence from its first `num_known` tokens on looks at.
+
+        Where not, they are encoded next. Sequences without pictures can always start.
+        """
+        lacking = self._lacked(sequence, num_known)
+        if lacking:
+            self._lacking[sequence.key] = lacking
+            self._begin(lacking)
+        else:
+            self._lacking.pop(sequence.key, None)
+        return not lacking
+
     def leave(self, key: int) -> None:
         """A sequence is over, wherever it was: its pictures are held no longer. Unknown keys are ignored."""
         self._waiting.pop(key, None)
         self._looked_at.pop(key, None)
+        self._lacking.pop(key, None)
         for picture_key in self._held.pop(key, ()):
             self.rows.let_go(picture_key)
-            if picture_key in self._jobs and not self.rows.is_held(picture_key):
-                del self._jobs[picture_key]
+            if not self.rows.is_held(picture_key):
+                self._jobs.pop(picture_key, None)
+                self._aside.pop(picture_key, None)
 
     def step(self, *, beside: bool) -> Seen:
         """Encode some tiles, of one picture or of several; fewer `beside` answers that go on."""
         self._admit()
         most_tiles = self._num_within(_BESIDE_S if beside else _ALONE_S)
         failed = self._see(self._next_shares(most_tiles)) if self._jobs else {}
-        ready = [each for each in self._looked_at.values() if all(map(self.rows.has, self._held[each.key]))]
+        ready = [each for each in self._looked_at.values() if all(map(self.rows.has, self._lacking[each.key]))]
         for sequence in ready:
-            del self._looked_at[sequence.key]
+            del self._looked_at[sequence.key], self._lacking[sequence.key]
         return Seen(ready, self._told(failed))
 
     def _admit(self) -> None:
@@ -141,8 +185,9 @@ class PictureQueue:
             self._hold(sequence, pictures)
             for picture in pictures:
                 if not self.rows.has(picture.key) and picture.key not in self._jobs:
-                    rows_ED = np.empty((picture.num_tokens, self.rows.width), np.float32)
-                    self._jobs[picture.key] = _Job(picture, rows_ED)
+                    self._aside[picture.key] = picture
+            self._lacking[key] = self._lacked(sequence, self._num_known(sequence))
+            self._begin(self._lacking[key])
 
     def _hold(self, sequence: Sequence, pictures: Several[PreparedPicture]) -> None:
         """Hold the pictures of a sequence, and put the ids of their rows into its tokens."""
@@ -153,6 +198,21 @@ class PictureQueue:
             for row_id in range(firsts[picture.key], firsts[picture.key] + picture.num_tokens):
                 at = sequence.tokens.index(self.image_token_id, at)
                 sequence.tokens[at] = row_id
+
+    def _lacked(self, sequence: Sequence, num_known: int) -> tuple[bytes, ...]:
+        """The pictures of a sequence of which rows are not there that stand behind its first `num_known` tokens."""
+        partly = [key for key in self._held.get(sequence.key, ()) if not self.rows.has(key)]
+        if not partly:
+            return ()
+        ids_T = np.array(sequence.tokens[num_known : sequence.num_prompt], np.int64)
+        return tuple(key for key in partly if self.rows.lacks(key, ids_T))
+
+    def _begin(self, keys: tuple[bytes, ...]) -> None:
+        """Put pictures that were set aside to the encoder."""
+        for key in keys:
+            if picture := self._aside.pop(key, None):
+                rows_ED = np.empty((picture.num_tokens, self.rows.width), np.float32)
+                self._jobs[key] = _Job(picture, rows_ED)
 
     def _num_within(self, seconds: float) -> int:
         """How many tiles take about so long; one where that is not known yet. Example: 0.5 s at 0.17 s a tile, 2."""
@@ -207,10 +267,12 @@ class PictureQueue:
             self.totals.encoded += 1
 
     def _told(self, failed: dict[bytes, str]) -> list[tuple[int, str]]:
-        """Those who wait for a picture that failed, each with the reason."""
+        """Those who lack a picture that failed, each with the reason. Who holds it without need goes on."""
         told: list[tuple[int, str]] = []
-        for key in self._looked_at if failed else ():
-            reason = next((failed[picture] for picture in self._held[key] if picture in failed), None)
+        for picture_key in failed:
+            self._aside[picture_key] = self._jobs.pop(picture_key).picture
+        for key, lacking in self._lacking.items() if failed else ():
+            reason = next((failed[picture] for picture in lacking if picture in failed), None)
             if reason is not None:
                 told.append((key, reason))
         for key, _ in told:

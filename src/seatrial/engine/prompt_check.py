@@ -1,12 +1,14 @@
-"""Whether a prompt is one that a model takes: its ids, its length, and how many pictures would fit.
+"""Whether a prompt is one that a model takes: its ids, its length, and how much of what it shows would fit.
 
-In: token ids and the pictures among them. Out, before anything is computed: the ids to compute, or an error.
+In: token ids and what is shown among them. Out, before anything is computed: the ids to compute, or an error.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Literal, NamedTuple
 
 from seatrial.engine.request import SamplingParams
 from seatrial.errors import ContextTooLong, UsageError
@@ -36,7 +38,8 @@ def fitted(
     if len(tokens) < limit:
         return tokens
     if picture_tokens:
-        raise too_many_pictures(len(tokens), picture_tokens, limit=limit, name=name)
+        shown = [Shown("picture", num_tokens, num_tokens) for num_tokens in picture_tokens]
+        raise too_much_shown(len(tokens), shown, limit=limit, name=name)
     if params.truncate == "left":
         return tokens[-max(1, limit - params.max_tokens) :]
     raise ContextTooLong(
@@ -45,22 +48,50 @@ def fitted(
     )
 
 
-def too_many_pictures(num_tokens: int, picture_tokens: Sequence[int], *, limit: int, name: str) -> ContextTooLong:
-    """The error for a prompt of `num_tokens` that is too long with its pictures; says how many of them fit.
+class Shown(NamedTuple):
+    """A picture or video of a prompt: the tokens that it takes, and those that it takes with `detail` "low"."""
+
+    kind: Literal["picture", "video"]
+    num_tokens: int
+    least_tokens: int
+
+
+def too_much_shown(num_tokens: int, shown: Sequence[Shown], *, limit: int, name: str) -> ContextTooLong:
+    """The error for a prompt of `num_tokens` that is too long with what it shows; says how much of that fits.
 
     Example: 1,000 tokens of which pictures take 400, 300 and 250; of 800 the last may hold the answer's first. The text
     takes 50, so 749 are left for pictures: the first two fit.
     """
-    room = limit - 1 - (num_tokens - sum(picture_tokens))
-    num_fit = sum(total <= room for total in accumulate(picture_tokens))
-    count = len(picture_tokens)
+    costs = [each.num_tokens for each in shown]
+    room = limit - 1 - (num_tokens - sum(costs))
+    num_fit = sum(total <= room for total in accumulate(costs))
     fit = "None of them fits" if num_fit == 0 else "The first one fits" if num_fit == 1 else f"The first {num_fit} fit"
     if room <= 0:
         fit = "The text alone is too long"
-    elif count == 1:
+    elif len(shown) == 1:
         fit = "It does not fit"
-    pictures = "a picture" if count == 1 else f"{count:,} pictures"
     return ContextTooLong(
-        f"Prompt has {num_tokens:,} tokens, {sum(picture_tokens):,} of them for {pictures}; `{name}` takes {limit:,}, "
-        f'its answer included. {fit}. Leave something out, or ask with `detail` "low".'
+        f"Prompt has {num_tokens:,} tokens, {sum(costs):,} of them for {_named(shown)}; `{name}` takes {limit:,}, "
+        f"its answer included. {fit}. {_way_out(shown, room)}"
     )
+
+
+def _named(shown: Sequence[Shown]) -> str:
+    """Such as `3 pictures and a video`."""
+    counts = Counter(each.kind for each in shown)
+    return " and ".join(f"a {kind}" if count == 1 else f"{count:,} {kind}s" for kind, count in counts.items())
+
+
+def _way_out(shown: Sequence[Shown], room: int) -> str:
+    """What helps where `room` tokens are left for what is shown. Of a video nobody can choose how closely to look."""
+    if room <= 0:
+        return "Shorten it."
+    ways = []
+    if any(each.kind == "video" for each in shown):
+        ways.append("show a shorter part of the video")
+    if len(shown) > 1:
+        ways.append("leave something out")
+    if sum(each.least_tokens for each in shown) <= room:
+        ways.append('ask with `detail` "low"')
+    ways = ways or ["shorten the text, or ask a model with a longer context"]
+    return f"{ways[0][0].upper()}{', or '.join(ways)[1:]}."

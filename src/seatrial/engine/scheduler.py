@@ -11,12 +11,14 @@ a `Step` of `Chunk`s, and in each `Sequence` the blocks where its keys and value
 - Where that was not enough, the sequence admitted last gives its blocks back and waits at the front; its computed
   blocks can mostly be found again. The one admitted first is never touched, so there is always progress.
 - A prompt stands back while a running sequence computes the beginning that both share.
+- Whoever cannot start yet with as many of its tokens as the cache holds, as `can_start` says, is passed over.
 - Texts that are only read go slowly while there are answers, so that these do not wait for them.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
 from typing import NamedTuple
@@ -28,6 +30,9 @@ from seatrial.errors import ContextTooLong, UsageError
 _LOOK_AHEAD = 32
 _LEAST_GAIN_BLOCKS = 2
 _MOST_STAND_BACKS = 4
+
+CanStart = Callable[[Sequence, int], bool]
+"""Whether a sequence can be computed from so many tokens on; asked again in each step until it can."""
 
 
 class Chunk(NamedTuple):
@@ -167,7 +172,11 @@ class Scheduler:
             self._pool.forget(entry.sequence.blocks)
         self._remove(entry)
 
-    def schedule(self) -> Step:
+    def num_known(self, sequence: Sequence) -> int:
+        """How many of a sequence's first tokens the cache holds now; never all of them. Takes no reference."""
+        return len(self._known_prefix(_Entry(sequence))) * self._pool.block_tokens
+
+    def schedule(self, can_start: CanStart | None = None) -> Step:
         """What the next pass computes; no chunks where nothing can be. Cuts drafts to what is computed of them."""
         chunks: list[Chunk] = []
         preempted: list[Sequence] = []
@@ -185,7 +194,7 @@ class Scheduler:
                 budget -= chunk.length if num_missing > 1 else 0
                 read_budget -= chunk.length if sequence.is_read_whole else 0
         if budget and self._waiting and not preempted:
-            self._admit(budget, read_budget, chunks)
+            self._admit(budget, read_budget, chunks, can_start)
         return Step(tuple(chunks), tuple(preempted))
 
     def commit(self, chunk: Chunk, tokens: list[int]) -> None:
@@ -269,8 +278,8 @@ class Scheduler:
         self._waiting.move_to_end(entry.sequence.key, last=False)
         self._num_preemptions += 1
 
-    def _admit(self, budget: int, read_budget: int, chunks: list[Chunk]) -> None:
-        """Admit who waits, in order; past those that stand back, but not past one that lacks blocks."""
+    def _admit(self, budget: int, read_budget: int, chunks: list[Chunk], can_start: CanStart | None) -> None:
+        """Admit who waits, in order; past those that stand back or cannot start, but not past one that lacks blocks."""
         pool = self._pool
         num_lacking = sum(self._num_lacking(entry.sequence) for entry in self._running.values())
         for entry in tuple(islice(self._waiting.values(), _LOOK_AHEAD)):
@@ -288,6 +297,8 @@ class Scheduler:
             num_fresh = pool.num_blocks_for(len(sequence.tokens)) - sum(pool.num_users(block) > 0 for block in prefix)
             if pool.num_free < num_fresh + num_reserved:
                 break
+            if can_start is not None and not can_start(sequence, len(prefix) * pool.block_tokens):
+                continue
             self._start(entry, prefix)
             num_known = min(len(sequence.tokens) - sequence.num_computed, budget)
             if sequence.is_read_whole:

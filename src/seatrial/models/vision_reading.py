@@ -19,6 +19,7 @@ from typing import Any
 from seatrial.errors import CheckpointError, UnsupportedModel
 from seatrial.models.fields import Fields, token_ids
 from seatrial.models.quoting import named, quoted
+from seatrial.models.vision_bounds import check_pictures, check_videos
 from seatrial.models.vision_config import PictureRules, VideoRules, VisionConfig
 
 Place = Path | str | None
@@ -103,7 +104,7 @@ def picture_rules_from_hf(
             path=pictures.path,
             field="max_image_size",
         )
-    return PictureRules(
+    rules = PictureRules(
         longest_edge=_longest(pictures, "size", 4 * config.image_size, _LARGEST_EDGE),
         tile_edge=tile_edge,
         splits=pictures.flag("do_image_splitting", True),
@@ -111,6 +112,9 @@ def picture_rules_from_hf(
         std=_colours(pictures, "image_std", least=1e-3),
         video=_video_rules(moving, config.image_size),
     )
+    check_pictures(rules, config, path=pictures.path, field="size")
+    check_videos(rules, config, path=moving.path, field="max_frames")
+    return rules
 
 
 def vision_from_gguf(
@@ -139,7 +143,8 @@ def vision_from_gguf(
         ),
         path,
     )
-    edge = fields.count(f"{at}preproc_image_size", "width", 4 * config.image_size)
+    edge_key = f"{at}preproc_image_size"
+    edge = fields.count(edge_key, "width", 4 * config.image_size)
     rules = PictureRules(
         longest_edge=edge,
         tile_edge=config.image_size,
@@ -148,6 +153,8 @@ def vision_from_gguf(
         std=_colours(fields, f"{at}image_std", least=1e-3),
         video=VideoRules(_FPS, _MAX_FRAMES, edge),
     )
+    check_pictures(rules, config, path=path, field=edge_key)
+    check_videos(rules, config, path=path, field=f"{at}image_size")
     return config, rules
 
 

@@ -42,12 +42,14 @@ from seatrial.providers.local_prompt import (
     LocalPrompt,
     eyes_of,
     num_characters,
+    num_pixels_of,
     offered_tools,
     pictures_of,
     prompt_of,
-    refused_pictures,
+    refused_parts,
 )
 from seatrial.providers.local_scores import TokenScores
+from seatrial.providers.picture_room import NO_PLACE, PictureRoom, Place
 
 if TYPE_CHECKING:
     from seatrial.models.pictures import PreparedPicture
@@ -71,13 +73,14 @@ class LocalProvider:
     """Answers with a loaded model. Where a request leaves sampling open, the checkpoint's own defaults hold.
 
     `rng` gives seeds to sampled requests that bring none, and names to tool calls. `default_max_tokens` bounds answers
-    of requests without a limit of their own.
+    of requests without a limit of their own, `room` the memory for pictures that are not looked at yet.
     """
 
     model: Model
     name: str
     rng: random.Random = field(default_factory=random.Random)
     default_max_tokens: int = _DEFAULT_MAX_TOKENS
+    room: PictureRoom = field(default_factory=PictureRoom)
     service: EngineService = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +97,7 @@ class LocalProvider:
 
     def count_picture_tokens(self, part: ImagePart | VideoPart) -> int:
         """See `CountsPictures`."""
-        with refused_pictures(None):
+        with refused_parts(part, None):
             return eyes_of(self.model, None).num_tokens(part)
 
     @property
@@ -118,27 +121,36 @@ class LocalProvider:
 
     async def close(self) -> None:
         """Stop the engine; requests still running fail with ProviderUnavailable."""
+        self.room.close()
         await self.service.close()
 
     async def _stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent]:
         with self._refusals():
             if num_characters(request) < _LONG_CHARACTERS and not parts_to_see(request.messages):
-                prompt, pictures = self._read(request)
+                prompt = prompt_of(request, self.model)
             else:
-                prompt, pictures = await asyncio.to_thread(self._read, request)
+                prompt = await asyncio.to_thread(prompt_of, request, self.model)
             params = self._params(request, prompt)
             reply = _LocalReply(self, request, prompt)
-            async with aclosing(self.service.batches(prompt.token_ids, params, pictures)) as batches:
-                del pictures  # now the engine's alone, which lets go of each once it is encoded
-                async for gains in batches:
-                    for event in reply.take(gains):
-                        yield event
-                    if reply.is_over:
-                        break
+            pictures, place = await self._pictures(prompt)
+            try:
+                async with aclosing(self.service.batches(prompt.token_ids, params, pictures)) as batches:
+                    del pictures  # now the engine's alone, which lets go of each once it is encoded
+                    async for gains in batches:
+                        place.leave()
+                        for event in reply.take(gains):
+                            yield event
+                        if reply.is_over:
+                            break
+            finally:
+                place.leave()
 
-    def _read(self, request: ChatRequest) -> tuple[LocalPrompt, tuple[PreparedPicture, ...]]:
-        prompt = prompt_of(request, self.model)
-        return prompt, pictures_of(prompt, self.model)
+    async def _pictures(self, prompt: LocalPrompt) -> tuple[tuple[PreparedPicture, ...], Place]:
+        """The pictures of a prompt, and the place that they take in memory until the engine has looked at them."""
+        if not prompt.parts:
+            return (), NO_PLACE
+        num_pixels = await asyncio.to_thread(num_pixels_of, prompt, self.model)
+        return await self.room.prepare(num_pixels, lambda: pictures_of(prompt, self.model))
 
     def _params(self, request: ChatRequest, prompt: LocalPrompt) -> SamplingParams:
         default = self.model.checkpoint.sampling

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from seatrial.chat import ChatRequest, ReasoningEffort, Tool
+from seatrial.chat import ChatRequest, ImagePart, Message, ReasoningEffort, Tool, ToolCall, VideoPart, message
 from seatrial.engine.model import Model
 from seatrial.engine.picture_prompt import PicturePrompts, PlacedPart, parts_to_see, shielded
 from seatrial.errors import InputError, RequestRejected, UsageError
@@ -55,9 +56,11 @@ def prompt_of(request: ChatRequest, model: Model) -> LocalPrompt:
     parts = tuple(parts_to_see(request.messages))
     template = model.chat_template
     _check_parts(parts, model)
+    said = list(request.messages), offered_tools(request)
+    messages, tools = _shielded(*said) if model.vision is not None else said
     text = template.render(
-        shielded(request.messages) if parts else request.messages,
-        tools=offered_tools(request),
+        messages,
+        tools=tools,
         thinking=_thinking(request, reasons=template.reasons),
         variables=_checked_variables(request),
     )
@@ -67,34 +70,48 @@ def prompt_of(request: ChatRequest, model: Model) -> LocalPrompt:
         reasoning = "open"
     elif closed > opened >= 0 and not text[closed + len("</think>") :].strip():
         reasoning = "closed"
-    ids = model.eyes.encode(text, parts) if parts else model.tokenizer.encode(text)
+    holds_marks = bool(parts) or (messages, tools) != said
+    ids = model.eyes.encode(text, parts) if holds_marks else model.tokenizer.encode(text)
     return LocalPrompt(ids, template.reasons, reasoning, parts)
+
+
+def num_pixels_of(prompt: LocalPrompt, model: Model) -> int:
+    """Pixels that preparing the pictures of a prompt holds in memory, as their files' heads say.
+
+    Raises ContextTooLong where the prompt does not fit, RequestRejected for a file that is no longer what it was.
+    """
+    eyes = model.eyes
+    with refused_parts(None, None):
+        eyes.check_room(len(prompt.token_ids), prompt.parts, model.engine.limits.context_length)
+        return eyes.num_pixels(prompt.parts)
 
 
 def pictures_of(prompt: LocalPrompt, model: Model) -> tuple[PreparedPicture, ...]:
     """The pictures of a prompt, prepared for the engine: decoded, resized, cut into tiles.
 
-    Raises ContextTooLong, before any is decoded, where the prompt does not fit, and RequestRejected for damaged ones.
+    Raises RequestRejected for damaged ones.
     """
-    if not prompt.parts:
-        return ()
-    eyes = model.eyes
     pictures: list[PreparedPicture] = []
-    eyes.check_room(len(prompt.token_ids), prompt.parts, model.engine.limits.context_length)
     for placed in prompt.parts:
-        with refused_pictures(param_of(placed)):
-            pictures += eyes.pictures_of(placed.part)
+        with refused_parts(placed.part, param_of(placed)):
+            pictures += model.eyes.pictures_of(placed.part)
     return tuple(pictures)
 
 
 @contextmanager
-def refused_pictures(param: str | None) -> Iterator[None]:
-    """What is wrong with a picture's file, as a provider says it; `param` names the part."""
+def refused_parts(part: ImagePart | VideoPart | None, param: str | None) -> Iterator[None]:
+    """What is wrong with the file of a picture or video, as a provider says it; `param` names the part.
+
+    In which folder the file lies is never said: who asks may be somebody else, and failures are published. Its name is,
+    where no `param` tells a video.
+    """
     try:
         yield
     except InputError as error:
-        code = "image_too_large" if error.field == "pixels" else "invalid_image"
-        raise RequestRejected(str(error), param=param, code=code) from error
+        what = "video" if isinstance(part, VideoPart) else "image"
+        code = f"{what}_too_large" if error.field == "pixels" else f"invalid_{what}"
+        name = f"{part.path.name}: " if isinstance(part, VideoPart) and param is None else ""
+        raise RequestRejected(name + error.reason, param=param, code=code) from error
 
 
 def param_of(placed: PlacedPart) -> str:
@@ -129,11 +146,28 @@ def eyes_of(model: Model, param: str | None) -> PicturePrompts:
         raise RequestRejected(str(error), param=param) from error
 
 
+def _shielded(messages: list[Message], tools: tuple[Tool, ...]) -> tuple[list[Message], tuple[Tool, ...]]:
+    """The same without the marks of pictures that their texts spell out, see `picture_prompt`."""
+
+    def text(written: str) -> str:
+        return shielded([message("user", written)])[0].text
+
+    def called(call: ToolCall) -> ToolCall:
+        return replace(call, arguments=text(call.arguments))
+
+    def told(tool: Tool) -> Tool:
+        parameters = json.loads(text(json.dumps(tool.parameters, ensure_ascii=False)))
+        return replace(tool, description=text(tool.description), parameters=parameters)
+
+    said = [replace(each, tool_calls=tuple(map(called, each.tool_calls))) for each in shielded(messages)]
+    return said, tuple(map(told, tools))
+
+
 def _check_parts(parts: tuple[PlacedPart, ...], model: Model) -> None:
     """Raises RequestRejected for pictures that the model cannot look at, naming the first."""
     for placed in parts:
         eyes = eyes_of(model, param_of(placed))
-        with refused_pictures(param_of(placed)):
+        with refused_parts(placed.part, param_of(placed)):
             eyes.text_of(placed.part)
 
 

@@ -60,6 +60,7 @@ def encode_request(request: ChatRequest, model: str, dialect: Dialect) -> bytes:
             code="unsupported_parameter",
             param="messages",
         )
+    _refuse_videos(request, model)
     asked = {"prompt": request.prompt} if continues else {"messages": [_wire_message(one) for one in request.messages]}
     body: dict[str, Any] = {"model": model, **asked, "stream": True, "stream_options": {"include_usage": True}}
     if request.max_tokens is not None:
@@ -71,6 +72,18 @@ def encode_request(request: ChatRequest, model: str, dialect: Dialect) -> bytes:
 
 def _shows_pictures(request: ChatRequest) -> bool:
     return any(isinstance(part, ImagePart) for message in request.messages for part in message.parts)
+
+
+def _refuse_videos(request: ChatRequest, model: str) -> None:
+    for at, message in enumerate(request.messages):
+        for place, part in enumerate(message.parts):
+            if isinstance(part, VideoPart):
+                raise RequestRejected(
+                    f"`{model}` is asked over the OpenAI API, which takes no videos. Send frames of it as pictures, or "
+                    "ask a model that runs here, such as `smolvlm2-256m`.",
+                    code="unsupported_parameter",
+                    param=f"messages[{at}].content[{place}]",
+                )
 
 
 def _settings(request: ChatRequest) -> dict[str, dict[str, Any]]:
@@ -139,9 +152,7 @@ def _wire_message(message: Message) -> dict[str, Any]:
 
 
 def _wire_part(part: Part) -> dict[str, Any]:
-    if isinstance(part, VideoPart):
-        reason = "This API takes no videos. Send frames of it as pictures, or ask a model that runs here."
-        raise RequestRejected(reason, code="unsupported_parameter", param="messages")
+    assert not isinstance(part, VideoPart)
     if isinstance(part, ImagePart):
         data = base64.b64encode(part.data).decode("ascii")
         image = {"url": f"data:{part.media_type};base64,{data}"}

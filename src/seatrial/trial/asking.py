@@ -6,7 +6,9 @@ what is no observation (a candidate that cannot run, a defect of ours) rises.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +21,13 @@ from seatrial.trial.plan import Question
 from seatrial.trial.record import Candidate, Failure, Observation
 from seatrial.workload.prompting import render
 from seatrial.workload.scorers import score
-from seatrial.workload.specification import Workload
+from seatrial.workload.specification import Item, Workload
 
 REASONING_ROOM_TOKENS = 8192
 _OF_REQUESTS = frozenset({"max_tokens", "thinking", "reasoning_effort"})
 _OF_SAMPLING = frozenset({"temperature", "top_p", "top_k", "seed"})
+# How providers name a part of a request. What an item shows stands first in its last message.
+_PART = re.compile(r"messages\[(\d+)\]\.content\[(\d+)\]")
 
 CostOf = Callable[[Candidate, Usage], float | None]
 
@@ -49,13 +53,14 @@ class Asker:
 
     async def ask(self, question: Question) -> Observation:
         """Ask, time and score. Raises NotRunnable where the candidate cannot run as it is set."""
-        request = as_tried(render(self.workload, question.item), self.candidate, self.seed)
+        request = as_tried(await self._rendered(question.item), self.candidate, self.seed)
         started_at = self.asking.now()
         answer = _Answer()
         try:
             await self._listen(request, answer)
         except (ProviderError, ContextTooLong) as error:
-            return self._observation(question, started_at, answer, failure=_failure(error), score=0.0)
+            failure = _failure(error, _file_at_fault(error, request, question.item))
+            return self._observation(question, started_at, answer, failure=failure, score=0.0)
         text = _whole("".join(answer.texts))
         scored = score(self.workload, question.item, text)
         return self._observation(
@@ -68,6 +73,13 @@ class Asker:
             detail=scored.detail,
             parts=dict(scored.parts) if scored.parts is not None else None,
         )
+
+    async def _rendered(self, item: Item) -> ChatRequest:
+        """The item as it is asked. Files that it shows are read beside the event loop."""
+        shots = self.workload.examples[: self.workload.prompt.shots]
+        if any(each.media_sha256 for each in (item, *shots)):
+            return await asyncio.to_thread(render, self.workload, item)
+        return render(self.workload, item)
 
     async def _listen(self, request: ChatRequest, answer: _Answer) -> None:
         clock = self.asking.clock
@@ -125,9 +137,19 @@ class _Answer:
     latency_s: float | None = None
 
 
-def _failure(error: ProviderError | ContextTooLong) -> Failure:
+def _file_at_fault(error: ProviderError | ContextTooLong, request: ChatRequest, item: Item) -> str | None:
+    """The name of the item's picture or video that an error is about; its path is nobody's business."""
+    place = _PART.fullmatch(error.param or "") if isinstance(error, ProviderError) else None
+    files = [*item.pictures, *([item.video] if item.video is not None else [])]
+    if place is None or int(place[1]) != len(request.messages) - 1 or int(place[2]) >= len(files):
+        return None
+    return files[int(place[2])].name
+
+
+def _failure(error: ProviderError | ContextTooLong, file: str | None) -> Failure:
     status, code = (error.status, error.code) if isinstance(error, ProviderError) else (None, None)
-    return Failure(type=type(error).__name__, message=str(error), status=status, code=code)
+    message = str(error) if file is None else f"{file}: {error}"
+    return Failure(type=type(error).__name__, message=message, status=status, code=code)
 
 
 def with_settings(request: ChatRequest, candidate: Candidate) -> ChatRequest:

@@ -22,8 +22,9 @@ def check_sight(candidate: Candidate, workload: Workload, provider: Provider | N
         return
     sees = provider.sees if isinstance(provider, Sees) else candidate.sees
     if sees is False:
+        what = "pictures" if any(item.pictures for item in (*workload.items, *workload.examples)) else "videos"
         raise NotRunnable(
-            f"`{candidate.id}` reads text only, and the items of `{workload.name}` hold pictures.",
+            f"`{candidate.id}` reads text only, and the items of `{workload.name}` hold {what}.",
             "Compare a model with vision on it, such as `smolvlm2-256m`.",
         )
     if not candidate.runs_here and workload.films:

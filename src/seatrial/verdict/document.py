@@ -12,13 +12,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from seatrial.trial.thumbnails import SMALL_BYTES
+
 DOCUMENT_SCHEMA = "seatrial.verdict/1"
 
 MOST_PICTURES = 40
-"""Pictures that a document carries, all items together."""
-
-PICTURE_BYTES = 12_000
-"""What each of them has at most, so that all together are half a megabyte."""
+"""Pictures that a document carries, all items together: of `SMALL_BYTES` each, half a megabyte."""
 
 Kind = Literal["measured", "published", "claimed", "assumed"]
 Outcome = Literal["pass", "fail", "unknown"]
@@ -258,7 +257,7 @@ class PictureShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     name: str
     is_video: bool = False
-    data: Annotated[bytes, msgspec.Meta(max_length=PICTURE_BYTES)] | None = None
+    data: Annotated[bytes, msgspec.Meta(max_length=SMALL_BYTES)] | None = None
     width: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
     height: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
     full_width: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -13,7 +13,8 @@ import msgspec
 
 from seatrial.trial.pictures import MOST_EACH, RunPictures
 from seatrial.trial.record import ItemRecord, PictureRecord
-from seatrial.verdict.document import MOST_PICTURES, PICTURE_BYTES, ItemDifference, PictureShown
+from seatrial.trial.thumbnails import SMALL_BYTES
+from seatrial.verdict.document import MOST_PICTURES, ItemDifference, PictureShown
 
 _NOT_KEPT = "The run’s folder keeps no version of it."
 _NO_ROOM = f"Left out: a verdict carries {MOST_PICTURES} pictures."
@@ -69,5 +70,5 @@ def _picture(record: PictureRecord, kept: RunPictures | None, *, has_room: bool)
     )
     if not has_room:
         return msgspec.structs.replace(sized, note=_NO_ROOM)
-    assert len(data) <= PICTURE_BYTES, len(data)
+    assert len(data) <= SMALL_BYTES, len(data)
     return msgspec.structs.replace(sized, data=data, width=found.small_width, height=found.small_height)

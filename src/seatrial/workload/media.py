@@ -24,7 +24,6 @@ from seatrial.workload.media_types import picture_type, video_type, what_it_is
 MOST_PICTURES = 64
 MOST_PICTURE_BYTES, MOST_VIDEO_BYTES = 20 * 2**20, 4 * 2**30
 MOST_PIXELS = 1 << 26
-FIELDS = ("image", "images", "video")
 _LONGEST_NAME = 1024
 _HEAD_BYTES = 512
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
@@ -88,16 +87,33 @@ def read_unchanged(path: Path, sha256: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WorkloadError(
-            f"cannot be read any more ({error.strerror or error}). Put it back, then run the same command again.",
-            path=path,
-        ) from None
+        raise _gone(path, error) from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise WorkloadError(
-            "was changed after the workload was loaded. Run the command again, in a new folder, to ask about it.",
-            path=path,
-        )
+        raise _changed(path)
     return data
+
+
+def check_unchanged(path: Path, sha256: str) -> None:
+    """The same of a file that is left where it lies: it is read in pieces. Raises as `read_unchanged`."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _gone(path, error) from None
+    if digest != sha256:
+        raise _changed(path)
+
+
+def _gone(path: Path, error: OSError) -> WorkloadError:
+    why = error.strerror or error
+    return WorkloadError(f"cannot be read any more ({why}). Put it back, then run the same command again.", path=path)
+
+
+def _changed(path: Path) -> WorkloadError:
+    return WorkloadError(
+        "was changed after the workload was loaded. Run the command again, in a new folder, to ask about it.",
+        path=path,
+    )
 
 
 def _picture_names(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -182,7 +198,9 @@ def _check_kind(head: bytes, name: str, kind: _Kind) -> None:
     found = picture_type(head) if kind == "picture" else video_type(head)
     if found is None:
         wanted = "a PNG, JPEG, GIF or WebP" if kind == "picture" else "an MP4, MOV, WebM, MKV or AVI"
-        raise _Refused(f"`{name}` is no {kind}: by its first bytes it is {what_it_is(head)}. Save it as {wanted}.")
+        raise _Refused(
+            f"`{name}` is no {kind} that is taken: by its first bytes it is {what_it_is(head)}. Save it as {wanted}."
+        )
 
 
 def _check_size(path: Path, name: str) -> None:

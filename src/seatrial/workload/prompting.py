@@ -13,7 +13,7 @@ from typing import Any
 
 from seatrial.chat import ChatRequest, ImagePart, Message, Part, VideoPart, message
 from seatrial.workload.manifest import INPUT_MARK
-from seatrial.workload.media import read_unchanged
+from seatrial.workload.media import check_unchanged, read_unchanged
 from seatrial.workload.media_types import picture_type
 from seatrial.workload.scorers.json_fields import answer_schema, in_declared_order
 from seatrial.workload.scorers.number import number_text
@@ -25,8 +25,10 @@ _ONE_OF_SEVERAL = ("exact", "anls", "relaxed_accuracy")
 def render(workload: Workload, item: Item) -> ChatRequest:
     """The request for an item, its pictures read. Sampling is left to the provider and its candidate's settings.
 
+    Every file that is shown is read for it, videos of gigabytes too: call it beside the event loop where there is any.
+
     Raises:
-        WorkloadError: a picture is gone, or was changed since the workload was loaded.
+        WorkloadError: a picture or a video is gone, or was changed since the workload was loaded.
     """
     turns: list[Message] = []
     for example in workload.examples[: workload.prompt.shots]:
@@ -86,6 +88,7 @@ def _media(workload: Workload, item: Item) -> Iterator[Part]:
         data = read_unchanged(path, sha256)
         yield ImagePart(data, picture_type(data) or "", workload.prompt.detail)
     if item.video is not None:
+        check_unchanged(item.video, item.media_sha256[-1])
         yield VideoPart(item.video)
 
 

@@ -7,7 +7,7 @@
     sampling    which frames of a video are looked at
     frames      those frames out of the file: `sample_video`
     video_text  the text that stands for a video
-    video       all of that for one video: `prepare_video`
+    video       all of that for one video: `prepare_video`; its text alone: `outline_video`
 
 A **tile** is one square that the encoder sees; the **whole view** is the picture scaled into one tile. Importing these
 modules loads neither Pillow nor PyAV: a call does.
@@ -15,14 +15,15 @@ modules loads neither Pillow nor PyAV: a call does.
 
 from __future__ import annotations
 
-from seatrial.models.pictures.frames import Video, VideoFrame, sample_video
+from seatrial.models.pictures.frames import MOST_FRAME_PIXELS, Video, VideoFrame, sample_video
 from seatrial.models.pictures.opening import MOST_PIXELS, PictureHead, open_picture, picture_head
 from seatrial.models.pictures.plan import Detail, TilePlan, placeholder, plan_tiles
 from seatrial.models.pictures.preparing import PreparedPicture, prepare_picture
 from seatrial.models.pictures.tiles import tiles_of
-from seatrial.models.pictures.video import PreparedVideo, prepare_video
+from seatrial.models.pictures.video import PreparedVideo, outline_video, prepare_video
 
 __all__ = [
+    "MOST_FRAME_PIXELS",
     "MOST_PIXELS",
     "Detail",
     "PictureHead",
@@ -32,6 +33,7 @@ __all__ = [
     "Video",
     "VideoFrame",
     "open_picture",
+    "outline_video",
     "picture_head",
     "placeholder",
     "plan_tiles",

@@ -1,6 +1,7 @@
 """Frames of a video, read from its file with PyAV.
 
-In: a path and `VideoRules`. Out: a `Video`: upright RGB frames, scaled to the rules' longest edge, with their times.
+In: a path and `VideoRules`. Out: a `Video`: upright RGB frames, scaled to the rules' longest edge, with their times; or
+the times alone, for which nothing is decoded.
 An hour-long file is not read whole: the playhead seeks from frame to frame, and no more than the chosen frames, scaled
 down, are kept. Frame n is the one shown n / rate seconds after the start, which for a constant rate is the n-th.
 
@@ -11,6 +12,7 @@ files or addresses.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from seatrial.errors import InputError
 from seatrial.models.pictures.plan import scaled_size
-from seatrial.models.pictures.playhead import Playhead
+from seatrial.models.pictures.playhead import Playhead, grace_s
 from seatrial.models.pictures.sampling import frames_to_look_at
 from seatrial.models.vision_config import VideoRules
 
@@ -40,6 +42,8 @@ _KNOWN = "MP4, MOV, MKV, WebM, AVI, MPEG, FLV, OGG, WMV and GIF are read."
 # Near enough to the end to find the last packets of a file whose header gives no count of frames, seconds.
 _LAST_S = 10.0
 _MICROSECONDS = 1_000_000
+# No recording lasts a year; times beyond it are damage.
+_MOST_S = 366 * 86_400.0
 
 
 class VideoFrame(NamedTuple):
@@ -59,9 +63,28 @@ class Video:
     fps: float
 
 
+class VideoTimes(NamedTuple):
+    """When the frames of a video are shown that are looked at, seconds from the start, and how long it is."""
+
+    at_s: list[float]
+    duration_s: float
+
+
 class _Film(NamedTuple):
+    """`ends_s` is when the last packet ends, where that was looked for: seconds from the start."""
+
     num_frames: int
     rate: Fraction
+    ends_s: float | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return float(self.num_frames / self.rate)
+
+    def times_s(self, rules: VideoRules) -> list[float]:
+        """When the frames are shown that the rules choose."""
+        fps = float(self.rate)
+        return [index / fps for index in frames_to_look_at(self.num_frames, fps, self.duration_s, rules)]
 
 
 Shaping = Callable[["Image.Image"], "Image.Image"]
@@ -88,6 +111,24 @@ def sample_video(path: Path, rules: VideoRules, *, shaped: Shaping = lambda pict
         raise InputError(reason, path=path) from error
 
 
+def video_times(path: Path, rules: VideoRules) -> VideoTimes | None:
+    """When the frames are shown that `sample_video` would read, from the file's head and its last packets.
+
+    None where these do not agree, or cannot be read: then only reading the frames tells. Raises nothing.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        return None
+    try:
+        film = _measured(path)
+        at_s = film.times_s(rules)
+        ends_s = _packets_end_s(path) if film.ends_s is None else film.ends_s
+    except Exception:
+        return None  # of as many types as PyAV raises; whoever reads the frames then says what is wrong
+    is_there = ends_s is not None and at_s[-1] <= ends_s + grace_s(float(film.rate))
+    return VideoTimes(at_s, film.duration_s) if is_there else None
+
+
 def _measured(path: Path) -> _Film:
     """How many frames there are and at what rate. Where the header counts none, the last packets tell."""
     with _open(path) as container:
@@ -95,27 +136,28 @@ def _measured(path: Path) -> _Film:
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate
         if not rate or rate <= 0:
             raise InputError("the video tells no frame rate. Convert it to MP4.", path=path)
-        if stream.frames > 0:
-            return _Film(stream.frames, rate)
-        end_s = _end_s(container, stream)
-        if end_s is None:
-            with _open(path) as again:
-                end_s = _last_packet_s(again, _video_stream(again, path))
-        if end_s is None:
+        num_frames, ends_s = stream.frames, None
+    if num_frames <= 0:
+        ends_s = _packets_end_s(path)
+        if ends_s is None:
             raise InputError("the video holds no frames.", path=path)
-        return _Film(max(1, round(end_s * rate)), rate)
+        num_frames = max(1, round(ends_s * rate))
+    film = _Film(num_frames, rate, ends_s)
+    if film.duration_s > _MOST_S:
+        days = f"{film.duration_s / 86_400:,.0f} days"
+        raise InputError(f"the video would last {days}; its times are damaged. Save or fetch it again.", path=path)
+    return film
 
 
 def _sampled(path: Path, film: _Film, rules: VideoRules, shaped: Shaping) -> Video:
-    fps, duration_s = float(film.rate), float(film.num_frames / film.rate)
-    times_s = [index / fps for index in frames_to_look_at(film.num_frames, fps, duration_s, rules)]
+    fps, duration_s = float(film.rate), film.duration_s
     frames = []
     with _open(path) as container:
         stream = _video_stream(container, path)
         stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
         stream.thread_type = "AUTO"
         playhead = Playhead(container, stream, fps)
-        for at_s in times_s:
+        for at_s in film.times_s(rules):
             frame = playhead.frame_at(at_s)
             if frame is None:
                 where = f"nothing can be decoded at {at_s:,.1f} s of {duration_s:,.1f} s"
@@ -151,17 +193,24 @@ def _refuse_too_large(width: int, height: int, path: Path) -> None:
         )
 
 
-def _end_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """When the last frame ends, seconds from the start, found near the end that the header states, or None."""
+def _packets_end_s(path: Path) -> float | None:
+    """When the last packet ends, seconds from the start; None where there are none.
+
+    Looked for near the end that the header states; where nothing is there, among all packets.
+    """
     from av.error import FFmpegError
 
-    stated_s = (container.duration or 0) / _MICROSECONDS
-    if stated_s > _LAST_S:
-        try:
-            container.seek(int((stated_s - _LAST_S) * _MICROSECONDS) + (container.start_time or 0))
-        except FFmpegError:
-            return None
-    return _last_packet_s(container, stream)
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        stated_s = (container.duration or 0) / _MICROSECONDS
+        if stated_s > _LAST_S:
+            with suppress(FFmpegError):
+                container.seek(int((stated_s - _LAST_S) * _MICROSECONDS) + (container.start_time or 0))
+                ends_s = _last_packet_s(container, stream)
+                if ends_s is not None:
+                    return ends_s
+    with _open(path) as container:
+        return _last_packet_s(container, _video_stream(container, path))
 
 
 def _last_packet_s(container: InputContainer, stream: VideoStream) -> float | None:

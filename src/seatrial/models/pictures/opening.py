@@ -11,6 +11,7 @@ but for greyscale of more than 8 bits, which those clip to white: here its upper
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from seatrial.errors import InputError
+from seatrial.models.pictures.png_chunks import without_pixels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -101,8 +103,10 @@ def _opened(data: bytes, most_pixels: int) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError:
         raise InputError(_what_it_is(data)) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        reason = f"The picture has far more than the {most_pixels:,} pixels {_AT_MOST}"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        told = re.search(r"\((\d+) pixels\)", str(error))
+        size = f"{int(told[1]):,} pixels, more" if told else "far more pixels"
+        reason = f"The picture has {size} than the {most_pixels:,} {_AT_MOST}"
         raise InputError(reason, field="pixels") from None
     except Exception as error:
         # Pillow's decoders let nearly any type escape from a damaged file: struct.error, KeyError, MemoryError.
@@ -126,14 +130,17 @@ def _refuse_too_large(picture: Image.Image, data: bytes, most_pixels: int) -> No
 
 
 def _lies_on_its_side(picture: Image.Image, data: bytes) -> bool:
-    """Whether turning the picture upright exchanges its sides. Decodes no pixels, unless a PNG tells behind them."""
+    """Whether turning the picture upright exchanges its sides. Decodes none of its pixels."""
+    from PIL import Image
     from PIL.TiffImagePlugin import TiffImageFile
 
     if isinstance(picture, TiffImageFile) and picture.tag_v2.get(_ORIENTATION) in _ON_ITS_SIDE:
         return False  # its size is the upright one already
     pixels = data.find(b"IDAT") if picture.format == "PNG" else -1
     if pixels >= 0 and any(data.find(mark, pixels) >= 0 for mark in (b"eXIf", b"type exif", b"adobe.xmp")):
-        picture.load()
+        with Image.open(io.BytesIO(without_pixels(data)), formats=["PNG"]) as small:
+            small.load()
+            return _orientation(small) in _ON_ITS_SIDE
     return _orientation(picture) in _ON_ITS_SIDE
 
 
@@ -182,7 +189,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _what_it_is(data: bytes) -> str:

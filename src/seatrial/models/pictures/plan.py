@@ -48,6 +48,15 @@ def plan_tiles(width: int, height: int, rules: PictureRules, detail: Detail = "a
     return TilePlan(edge, edge, 0, 0, 1)
 
 
+def most_tiles(rules: PictureRules) -> int:
+    """How many tiles a picture can become at most: a square one, the edge that follows from the other made even.
+
+    A longest edge of 1536 in tiles of 384 makes 17: 4 rows of 4, and the whole view.
+    """
+    across = math.ceil(min(_even(rules.longest_edge), _LARGEST_EDGE) / rules.tile_edge)
+    return across**2 + 1 if rules.splits and across > 1 else 1
+
+
 def scaled_size(width: int, height: int, longest_edge: int) -> tuple[int, int]:
     """Width and height once the longest edge is `longest_edge` pixels; the other, cut to whole pixels, is made even.
 

@@ -20,6 +20,14 @@ _WORTH_SEEKING_S = 2.0
 _FURTHER_BACK_S = (0.0, 10.0, float("inf"))
 
 
+def grace_s(fps: float) -> float:
+    """How long before its first frame and after its last a video of `fps` frames per second still shows them, seconds.
+
+    Recordings may begin between keyframes, and last frames may be shorter than the average one.
+    """
+    return 2.0 + 2.0 / fps
+
+
 class _Shot(NamedTuple):
     """A frame, and from when until when it is shown, seconds from the stream's start."""
 
@@ -37,8 +45,7 @@ class Playhead:
         self._start = stream.start_time or 0
         # Containers round a frame's time to their own ticks; it may not be missed by that.
         self._slack_s = min(0.5 / fps, 0.01)
-        # Recordings may begin between keyframes, and last frames may be shorter than the average one.
-        self._grace_s = 2.0 + 2.0 / fps
+        self._grace_s = grace_s(fps)
         self._seeks = True
         self._upcoming = self._decoded()
         self._shown: _Shot | None = None

@@ -2,7 +2,8 @@
 
 In: a path, the vision configuration and the rules of preparation. Out: a `PreparedVideo`: its text with the time of
 every frame, and the frames as pictures that are not split. transformers scales frames with torchvision; here, as
-pictures are, with Pillow: to the video's longest edge, then into one tile.
+pictures are, with Pillow: to the video's longest edge, then into one tile. What a video costs is known before a frame
+is decoded: `outline_video`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seatrial.models.pictures.frames import sample_video
+from seatrial.models.pictures.frames import sample_video, video_times
 from seatrial.models.pictures.plan import TilePlan, placeholder
 from seatrial.models.pictures.preparing import PreparedPicture, prepared
 from seatrial.models.pictures.video_text import video_text
@@ -27,12 +28,19 @@ class PreparedVideo:
     pictures: list[PreparedPicture]
 
 
+def outline_video(path: Path, config: VisionConfig, rules: PictureRules) -> str | None:
+    """The text that `prepare_video` gives, without decoding a frame; None where only decoding tells. Raises nothing."""
+    times = video_times(path, rules.video)
+    if times is None:
+        return None
+    return video_text(times.at_s, times.duration_s, placeholder(_frame_plan(rules), config.tokens_per_tile))
+
+
 def prepare_video(path: Path, config: VisionConfig, rules: PictureRules) -> PreparedVideo:
     """Prepare a video file. Raises InputError as `sample_video` does."""
     from PIL import Image
 
-    edge = rules.tile_edge
-    plan = TilePlan(edge, edge, 0, 0, 1)
+    edge, plan = rules.tile_edge, _frame_plan(rules)
 
     def tile(picture: Image.Image) -> Image.Image:
         return picture.resize((edge, edge), Image.Resampling.LANCZOS)
@@ -41,3 +49,8 @@ def prepare_video(path: Path, config: VisionConfig, rules: PictureRules) -> Prep
     pictures = [prepared(np.asarray(frame.picture)[None], plan, config, rules) for frame in video.frames]
     frame_text = placeholder(plan, config.tokens_per_tile)
     return PreparedVideo(video_text([frame.at_s for frame in video.frames], video.duration_s, frame_text), pictures)
+
+
+def _frame_plan(rules: PictureRules) -> TilePlan:
+    """A frame is one tile."""
+    return TilePlan(rules.tile_edge, rules.tile_edge, 0, 0, 1)

@@ -6,8 +6,8 @@ answer is the number: `12`, `-3.5`, `1,250.00`, `$45.20`, `EUR 45.20`, `45.20 kg
 brackets, markdown and a full stop are passed over: a number within a sentence is a text.
 
 What the measure leaves open is settled so: `12 %` may mean 12 or 0.12 beside a number without the sign; beside an
-expected 0 only 0 is near enough; a unit counts where both sides name one; digits that begin with a needless zero
-(`0042`) are a name, not a number.
+expected 0 only 0 is near enough; a unit counts where both sides name one, a word that multiplies (`5 million`, `5k`)
+where either does; digits that begin with a needless zero (`0042`) are a name, not a number.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ _YEARS = range(1900, 2101)
 _LONGEST_NUMBER, _MOST_DIGITS = 60, 15
 _ROUNDING = 1e-9
 _SIGNS = {"$": "usd", "us$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr", "percent": "%", "per cent": "%"}
+_MULTIPLES = frozenset(
+    ("k", "mn", "bn", "dozen", "hundred", "thousand", "lakh", "million", "millions", "crore", "billion", "billions",
+     "trillion")
+)  # fmt: skip
 _BEFORE = r"us\$|[$€£¥₹]|(?:usd|eur|gbp|jpy|inr|chf|sek|nok|dkk|aud|cad|myr|rm)(?=[\s\d.-])"
 _FORM = re.compile(
     rf"(?P<sign>[-+])?(?P<before>{_BEFORE})?\s?(?P<late_sign>-)?"
@@ -120,7 +124,7 @@ def _plain_digits(digits: str, decimal: str) -> str | None:
 
 
 def _is_near(given: Quantity, wanted: Quantity, settings: Mapping[str, Any]) -> bool:
-    if given.unit and wanted.unit and given.unit != wanted.unit:
+    if given.unit != wanted.unit and ((given.unit and wanted.unit) or _MULTIPLES & {given.unit, wanted.unit}):
         return False
     if settings["exact_years"] and not wanted.unit and wanted.value in _YEARS:
         return given.value == wanted.value

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from seatrial.workload.data.documents import names
+from seatrial.workload.data.documents.charged import Charge, Charged
 from seatrial.workload.data.documents.grid import Column, column_widths, draw_table, some_ruling
 from seatrial.workload.data.documents.names import amount, written_day
 from seatrial.workload.data.documents.page import Document, Letters, Question, Sheet, letters, scanned, some_sign
@@ -17,21 +19,9 @@ _WORDS = ("INVOICE", "Invoice", "TAX INVOICE", "Statement of charges")
 _HEADS = (("Description", "Qty", "Unit price", "Amount"), ("Item", "Quantity", "Price", "Total"))
 
 
-class Charge(NamedTuple):
-    """A row: how many, and the price of one in hundredths."""
-
-    name: str
-    quantity: int
-    price: int
-
-    @property
-    def amount(self) -> int:
-        """What they come to together, hundredths."""
-        return self.quantity * self.price
-
-
-class Bill(NamedTuple):
-    """What an invoice tells. Amounts in hundredths."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill(Charged):
+    """What an invoice tells."""
 
     sender: str
     sender_address: tuple[str, str]
@@ -43,23 +33,6 @@ class Bill(NamedTuple):
     day: date
     due: date
     day_form: int
-    charges: tuple[Charge, ...]
-    tax_percent: int
-
-    @property
-    def subtotal(self) -> int:
-        """Before tax."""
-        return sum(charge.amount for charge in self.charges)
-
-    @property
-    def tax(self) -> int:
-        """Tax on the subtotal, rounded half up."""
-        return (self.subtotal * self.tax_percent + 50) // 100
-
-    @property
-    def total(self) -> int:
-        """To be paid."""
-        return self.subtotal + self.tax
 
 
 class _Type(NamedTuple):

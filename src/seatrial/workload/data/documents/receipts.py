@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import NamedTuple
 
 from seatrial.workload.data.documents import names
+from seatrial.workload.data.documents.charged import Charge, Charged
 from seatrial.workload.data.documents.names import amount, written_day
 from seatrial.workload.data.documents.page import Document, Letters, Question, Sheet, letters, scanned, some_sign
 
@@ -14,21 +15,9 @@ _FACES = ("mono", "typewriter", "dots", "sans", "narrow", "condensed", "grotesqu
 _TALLEST = 1400
 
 
-class Line(NamedTuple):
-    """An article: how many, and the price of one in hundredths."""
-
-    name: str
-    quantity: int
-    price: int
-
-    @property
-    def amount(self) -> int:
-        """What they come to together, hundredths."""
-        return self.quantity * self.price
-
-
-class Purchase(NamedTuple):
-    """What a receipt tells. Amounts in hundredths; `given` None: paid by card, whose last digits are `card`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Charged):
+    """What a receipt tells. `given`, in hundredths, None: paid by card, whose last digits are `card`."""
 
     shop: str
     address: str
@@ -37,25 +26,8 @@ class Purchase(NamedTuple):
     day_form: int
     time: str
     served_by: str
-    lines: tuple[Line, ...]
-    tax_percent: int
     given: int | None
     card: str
-
-    @property
-    def subtotal(self) -> int:
-        """Before tax."""
-        return sum(line.amount for line in self.lines)
-
-    @property
-    def tax(self) -> int:
-        """Tax on the subtotal, rounded half up."""
-        return (self.subtotal * self.tax_percent + 50) // 100
-
-    @property
-    def total(self) -> int:
-        """To be paid."""
-        return self.subtotal + self.tax
 
 
 def draw_receipt(dice: random.Random) -> Document:
@@ -74,7 +46,9 @@ def draw_receipt(dice: random.Random) -> Document:
 def _purchase(dice: random.Random) -> Purchase:
     shop = dice.choice(names.SHOPS)
     goods = dice.sample(shop.goods, dice.randint(3, 7))
-    lines = tuple(Line(name, dice.choice((1, 1, 1, 2, 2, 3, 4, 6)), names.near(price, dice)) for name, price in goods)
+    charges = tuple(
+        Charge(name, dice.choice((1, 1, 1, 2, 2, 3, 4, 6)), names.near(price, dice)) for name, price in goods
+    )
     purchase = Purchase(
         shop=shop.name,
         address=f"{dice.randint(1, 99)} {dice.choice(names.STREETS)}, {dice.choice(names.TOWNS)}",
@@ -83,14 +57,14 @@ def _purchase(dice: random.Random) -> Purchase:
         day_form=dice.randrange(5),
         time=f"{dice.randint(8, 19):02}:{dice.randint(0, 59):02}",
         served_by=dice.choice(names.PEOPLE),
-        lines=lines,
+        charges=charges,
         tax_percent=dice.choice((0, 5, 8, 10, 20)),
         given=None,
         card=f"{dice.randint(0, 9999):04}",
     )
     if dice.random() < 0.6:
         note = dice.choice((500, 1000, 2000, 5000))
-        return purchase._replace(given=(purchase.total // note + 1) * note)
+        return replace(purchase, given=(purchase.total // note + 1) * note)
     return purchase
 
 
@@ -144,12 +118,12 @@ def _head(strip: _Strip, purchase: Purchase, dice: random.Random) -> None:
 
 
 def _lines_in_one_row(strip: _Strip, purchase: Purchase) -> None:
-    for line in purchase.lines:
+    for line in purchase.charges:
         strip.pair(f"{line.quantity} x {line.name}", amount(line.amount))
 
 
 def _lines_in_two_rows(strip: _Strip, purchase: Purchase) -> None:
-    for line in purchase.lines:
+    for line in purchase.charges:
         strip.pair(line.name, "")
         strip.pair(f"   {line.quantity} @ {amount(line.price)}", amount(line.amount))
 
@@ -157,7 +131,7 @@ def _lines_in_two_rows(strip: _Strip, purchase: Purchase) -> None:
 def _lines_in_columns(strip: _Strip, purchase: Purchase) -> None:
     strip.pair("QTY  ITEM", "AMOUNT", strip.bold)
     indent = strip.plain.width("0000 ")
-    for line in purchase.lines:
+    for line in purchase.charges:
         strip.sheet.text(strip.margin, strip.y, str(line.quantity), strip.plain)
         strip.sheet.text(strip.margin + indent, strip.y, line.name, strip.plain)
         strip.pair("", amount(line.amount))
@@ -195,8 +169,8 @@ def _questions(purchase: Purchase, sign: str) -> tuple[Question, ...]:
     def ask(name: str, text: str, answer: str) -> Question:
         return Question(name, text, (answer,))
 
-    largest = sorted(purchase.lines, key=lambda line: line.amount)
-    line = purchase.lines[int(purchase.number) % len(purchase.lines)]
+    largest = sorted(purchase.charges, key=lambda line: line.amount)
+    line = purchase.charges[int(purchase.number) % len(purchase.charges)]
     asked = [
         ask("total", "What is the total?", f"{sign}{amount(purchase.total)}"),
         ask("shop", "Which shop is this receipt from?", purchase.shop),
