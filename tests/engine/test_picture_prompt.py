@@ -204,3 +204,43 @@ def test_a_video_is_read_once_for_its_text_and_its_frames(
     path.write_bytes(b"another film")
     prompts.pictures_of(VideoPart(path))
     assert read == [path, path]
+
+
+def test_counting_a_video_decodes_no_frame(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = film(tmp_path / "a.mp4", 40)
+    prompts = prompts_of(checkpoint)
+    with monkeypatch.context() as patched:
+        patched.setattr(picture_prompt, "prepare_video", lambda *a: pytest.fail("frames were decoded"))
+        text, num_tokens = prompts.text_of(VideoPart(path)), prompts.num_tokens(VideoPart(path))
+    assert num_tokens == len(checkpoint.tokenizer.encode(text)) > 4 * 4
+    frames = prompts.pictures_of(VideoPart(path))
+    assert sum(frame.num_tokens for frame in frames) == text.count("<image>")
+    assert prompts.text_of(VideoPart(path)) == text
+
+
+def test_a_file_that_is_not_what_its_head_said_is_refused(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = VideoPart(film(tmp_path / "a.mp4", 40))
+    prompts = prompts_of(checkpoint)
+    monkeypatch.setattr(picture_prompt, "outline_video", lambda *a: "Film: <image>")
+    assert prompts.text_of(part) == "Film: <image>"
+    for _ in range(2):
+        with pytest.raises(InputError, match="something else than its head says"):
+            prompts.pictures_of(part)
+
+
+def film(path: Path, num_frames: int) -> Path:
+    """A little video of ten frames per second."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(num_frames):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path

@@ -62,6 +62,31 @@ def test_the_least_recently_used_go_first_and_come_back_under_the_same_ids() -> 
     assert rows.num_rows == 8
 
 
+def test_the_last_rows_of_a_picture_go_last() -> None:
+    """They share a block of the prefix cache with the words behind the picture, so another question needs them."""
+    rows = PictureRows(50, WIDTH, last_rows=4)
+    first = seen(rows, b"a", 20)
+    rows.let_go(b"a")
+    for key in (b"b", b"c"):
+        seen(rows, key, 20)
+        rows.let_go(key)
+    assert (rows.has(b"a"), rows.num_rows) == (False, 44)
+    assert rows.hold(b"a", 20) == first
+    assert (rows.has(b"b"), rows.num_rows) == (False, 44)
+    assert not rows.lacks(b"a", ids_of(first, -1, 16, 17, 18, 19, 20))
+    assert rows.lacks(b"a", ids_of(first, 15, 16))
+    assert np.array_equal(rows.rows(ids_of(first, 18, 16)), rows_of(b"a", 20)[[18, 16]])
+    with pytest.raises(AssertionError, match="not computed yet"):
+        rows.rows(ids_of(first, 15))
+    rows.put(b"a", rows_of(b"a", 20))
+    assert np.array_equal(rows.rows(ids_of(first, 0, 19)), rows_of(b"a", 20)[[0, 19]])
+    seen(rows, b"d", 28)  # nothing but those in use finds room
+    assert rows.num_rows == 48
+    rows.let_go(b"a")
+    rows.hold(b"b", 20)
+    assert rows.lacks(b"b", ids_of(first + 20, 19))
+
+
 def test_what_is_held_never_goes() -> None:
     rows = PictureRows(10, WIDTH)
     seen(rows, b"a", 6)
@@ -102,10 +127,10 @@ def test_what_can_never_fit_is_said() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["hold", "let_go"]), st.integers(0, 7)), max_size=60))
-def test_whatever_comes_and_goes_the_bound_holds(events: list[tuple[str, int]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from(["hold", "let_go"]), st.integers(0, 7)), max_size=60), st.integers(0, 6))
+def test_whatever_comes_and_goes_the_bound_holds(events: list[tuple[str, int]], last_rows: int) -> None:
     """Rows of what is held are right, no id means two pictures, and no more is kept than there is room for."""
-    rows = PictureRows(20, WIDTH, most_remembered=5)
+    rows = PictureRows(20, WIDTH, last_rows=last_rows, most_remembered=5)
     held: dict[bytes, int] = {}
     owner: dict[int, bytes] = {}
     for what, number in events:
@@ -115,6 +140,8 @@ def test_whatever_comes_and_goes_the_bound_holds(events: list[tuple[str, int]]) 
             held[key] = held.get(key, 0) + 1
             for row_id in range(first, first + size):
                 assert owner.setdefault(row_id, key) == key
+            there = [row for row in range(size) if not rows.lacks(key, ids_of(first, row))]
+            assert np.array_equal(rows.rows(ids_of(first, *there)), rows_of(key, size)[there])
             if not rows.has(key):
                 rows.put(key, rows_of(key, size))
             assert np.array_equal(rows.rows(np.arange(first, first + size)), rows_of(key, size))

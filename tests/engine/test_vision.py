@@ -62,6 +62,22 @@ def test_without_kernels_every_dtype_sees(seeing: Checkpoint, dtype: str, monkey
     assert np.corrcoef(rows.ravel(), wanted.ravel())[0, 1] > 0.995
 
 
+@pytest.mark.skipif(cpu.why_absent() is not None, reason="the native kernels are not built")
+@pytest.mark.parametrize("level", cpu.levels())
+@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0"])
+def test_a_file_in_blocks(kind: str, level: str, tiny_vision: Callable[..., Any], tmp_path: Path) -> None:
+    """llama.cpp's pair on a disk: matrices in blocks of 4 or 8 bits, patches and places in floats."""
+    tiny_vision().write_ggufs(tmp_path, kind)
+    checkpoint = open_checkpoint(tmp_path, now=datetime.now)
+    encoder = open_vision(checkpoint, dtype="auto", device="cpu", threads=1, level=level, name="tiny")
+    exact = open_vision(checkpoint, dtype="float32", device="cpu", name="tiny")
+    assert isinstance(encoder, NativeVision)
+    assert exact is not None
+    tiles = np.random.default_rng(1).uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
+    rows, wanted = encoder.encode(tiles), exact.encode(tiles)
+    assert np.linalg.norm(rows - wanted) < 2e-2 * np.linalg.norm(wanted)
+
+
 def test_what_cannot_be_had(seeing: Checkpoint) -> None:
     with pytest.raises(UnknownName):
         open_vision(seeing, dtype="int3", name="tiny")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,13 @@ import pytest
 import torch
 import transformers
 from numpy.typing import NDArray
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from seatrial.engine.random_model import checkpoint_of, eyes, shapes
 from seatrial.engine.runner import BLOCK_TOKENS, StepInput
 from seatrial.engine.torch_runner import TorchRunner
 from seatrial.engine.torch_vision import TorchVision, open_plain_vision
 from seatrial.models.checkpoint import Checkpoint, open_checkpoint
-from seatrial.models.config import ModelConfig
 from seatrial.models.siglip import Siglip, siglip_weights
 from seatrial.models.smollm import Decoder, decoder_weights
-from seatrial.models.tensors import name_beside_eyes
 from seatrial.models.vision_config import VisionConfig
 
 TOLERANCE = 2e-5
@@ -127,65 +122,6 @@ def test_transformers_gives_each_patch_its_own_row(side: int) -> None:
     borders = torch.arange(1 / side, 1.0, 1 / side)
     places = torch.clamp(torch.arange(side, dtype=torch.float32) * (1.0 / torch.tensor(side)), max=1.0 - 1e-6)
     assert torch.bucketize(places, borders, right=True).tolist() == list(range(side))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-@pytest.mark.parametrize(("name", "num_layers"), [("smolvlm2-256m", 30), ("smolvlm2-500m", 32), ("smolvlm2-2.2b", 3)])
-@torch.inference_mode()
-def test_true_sizes(name: str, num_layers: int) -> None:
-    """The published models with random weights and one tile; of the 2.2B's decoder some layers, to stay below 8 GB."""
-    config = replace(shapes()[name], num_layers=num_layers, rope_layers=(True,) * num_layers)
-    checkpoint = checkpoint_of(config, name=name, dtype="float32", stored=None, seed=1, vision=eyes()[name])
-    assert checkpoint.vision is not None
-    seeing = checkpoint.vision.config
-    text = {name: checkpoint.tensors[name] for name in checkpoint.tensors}
-    vision = {name: checkpoint.vision.tensors[name] for name in checkpoint.vision.tensors}
-    reference = true_reference(checkpoint.config, seeing, {**text, **vision})
-    tiles = drawn(seeing, 1)
-    tokens = torch.full((seeing.tokens_per_tile + 20,), seeing.image_token_id)
-    tokens[:10], tokens[-10:] = torch.arange(300, 310), torch.arange(500, 510)
-    expected = reference(tokens[None], pixel_values=torch.from_numpy(tiles)[None]).logits[0]
-    expected_rows = reference.get_image_features(torch.from_numpy(tiles)[None]).pooler_output[0]
-    del reference
-    rows = plain(replace(checkpoint, vision=replace(checkpoint.vision, tensors=vision))).encode(tiles)[0]
-    torch.testing.assert_close(torch.from_numpy(rows), expected_rows, atol=1e-3, rtol=1e-3)
-    logits = with_rows(replace(checkpoint, tensors=text), tokens, torch.from_numpy(rows))
-    assert expected.std() > 0.3
-    torch.testing.assert_close(logits, expected, atol=2e-3, rtol=1e-3)
-
-
-def true_reference(config: ModelConfig, seeing: VisionConfig, tensors: dict[str, torch.Tensor]) -> Any:
-    """transformers' model over the same memory."""
-    vision = {
-        "image_size": seeing.image_size,
-        "patch_size": seeing.patch_size,
-        "hidden_size": seeing.hidden_size,
-        "intermediate_size": seeing.intermediate_size,
-        "num_hidden_layers": seeing.num_layers,
-        "num_attention_heads": seeing.num_heads,
-        "layer_norm_eps": seeing.norm_eps,
-    }
-    text = {
-        "model_type": "llama",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "max_position_embeddings": config.context_length,
-        "rope_theta": config.rope_theta,
-        "rms_norm_eps": config.norm_eps,
-    }
-    outer = transformers.SmolVLMConfig(
-        scale_factor=seeing.scale_factor, image_token_id=seeing.image_token_id, vision_config=vision, text_config=text
-    )
-    with torch.device("meta"):
-        reference = transformers.SmolVLMForConditionalGeneration(outer).eval()
-    reference.load_state_dict({name_beside_eyes(name): tensor for name, tensor in tensors.items()}, assign=True)
-    reference.model.text_model.rotary_emb = LlamaRotaryEmbedding(outer.text_config)
-    return reference
 
 
 def test_a_folder_opened_by_both(tiny_vision: Callable[..., Any], tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 QUESTION = "What is the total?"
 LEAST_READ = 0.95
-CHANCE = 0.05  # three digits at random are right once in 900; so much is left to luck with 60 receipts
+NUM_ASKED = 20  # by `seatrial ask`, which loads the model for each
+# Three digits at random are right once in 900, and once in 10 where two of them stand where they should: tiles that moved
+# by one still lie beside their neighbours. The rest is left to luck with 60 receipts.
+CHANCE = 0.15
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -102,8 +105,10 @@ def test_ask_reads(small_reader: Path, unseen: Any, tmp_path: Path) -> None:
     from server_process import run_seatrial
 
     words = ("ask", str(small_reader), QUESTION, "--temperature", "0", "--image")
-    said = [run_seatrial(*words, str(path), home=tmp_path) for path in unseen.paths[:8]]
-    assert sum(int(text) == total for text, total in zip(said, unseen.totals, strict=False)) >= 7
+    paths, totals = unseen.paths[:NUM_ASKED], unseen.totals[:NUM_ASKED]
+    said = [run_seatrial(*words, str(path), home=tmp_path).strip() for path in paths]
+    right = sum(text == str(total) for text, total in zip(said, totals, strict=True))
+    assert right / NUM_ASKED >= LEAST_READ
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 
 from seatrial.trial.pictures import MOST_EACH, RunPictures, keep_pictures
 from seatrial.trial.record import ItemRecord, PictureRecord, Run
-from seatrial.verdict.document import MOST_PICTURES, PICTURE_BYTES, Document, ItemDifference
+from seatrial.trial.thumbnails import SMALL_BYTES
+from seatrial.verdict.document import MOST_PICTURES, Document, ItemDifference
 from seatrial.verdict.item_pictures import with_pictures
 from seatrial.verdict.schema import schema_text
 
@@ -127,7 +128,7 @@ def test_a_verdict_with_pictures_goes_through_json_and_keeps_its_size(
     assert msgspec.json.decode(written, type=Document) == document
     jsonschema.validate(msgspec.json.decode(written), msgspec.json.decode(schema_text().encode()))
     bare = len(msgspec.json.encode(verdict_on(run, made.entry("small-2b"))))
-    assert len(written) - bare < MOST_PICTURES * (PICTURE_BYTES * 4 / 3 + 400)
+    assert len(written) - bare < MOST_PICTURES * (SMALL_BYTES * 4 / 3 + 400)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from odd_pictures import ODD, deep_grey, encoded, odd, pgm16, png16, png_chunk
 from PIL import Image, ImageOps
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from seatrial.models.pictures import open_picture, plan_tiles, prepare_picture, tiles_of
+from seatrial.models.pictures import open_picture, prepare_picture
 from seatrial.models.vision_config import PictureRules, VisionConfig
 
 Eyes = tuple[VisionConfig, PictureRules]
@@ -81,9 +81,8 @@ def test_deep_greyscale_keeps_its_upper_8_bits(name: str, tiny_eyes: Eyes) -> No
     """transformers clips it to white; as 8 bits it says what the picture shows, and the rest is as published."""
     picture = open_picture(DEEP[name]())
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(shallow().convert("RGB")))
-    rules = tiny_eyes[1]
-    ours = tiles_of(picture, plan_tiles(*picture.size, rules), rules)
-    np.testing.assert_array_equal(ours, published(shallow(), rules)["pixel_values"][0])
+    ours = prepare_picture(DEEP[name](), *tiny_eyes).tiles_NCHW
+    np.testing.assert_array_equal(ours, published(shallow(), tiny_eyes[1])["pixel_values"][0])
 
 
 def test_floating_point_greyscale_from_0_to_1_and_to_255() -> None:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seatrial.models.pictures import TilePlan, plan_tiles, tiles_of
+from seatrial.models.pictures import TilePlan, plan_tiles
+from seatrial.models.pictures.tiles import tile_pixels
 from seatrial.models.vision_config import PictureRules, VideoRules
 
 from .drawing import TOTAL, Glyph, Layout, draw_receipt, typeset_receipt
@@ -54,7 +55,7 @@ def prepare(layout: Layout, cell: int, seeds: Iterable[int]) -> Receipts:
     for seed in seeds:
         receipt = draw_receipt(seed, layout)
         assert plan_tiles(*receipt.picture.size, rules, "auto") == plan
-        tiles.append(as_bytes(tiles_of(receipt.picture, plan, rules)))
+        tiles.append(tile_pixels(receipt.picture, plan, rules).transpose(0, 3, 1, 2))
         marks.append(_marks(receipt.glyphs, layout, cell))
         totals.append(receipt.total)
     return Receipts(np.stack(tiles), np.stack(marks), np.array(totals))
@@ -72,11 +73,6 @@ def typeset(layout: Layout, cell: int, seeds: Iterable[int]) -> Typeset:
     sheets = [typeset_receipt(seed, layout) for seed in seeds]
     marks = np.stack([_marks(glyphs, layout, cell) for _, glyphs in sheets])
     return Typeset(marks, np.array([total for total, _ in sheets]))
-
-
-def as_bytes(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Normalised pixels (-1 to 1) as the bytes that they came from."""
-    return np.rint((tiles + 1) * 127.5).astype(np.uint8)
 
 
 def _class_of(character: str) -> int:

@@ -13,7 +13,8 @@ from PIL import Image
 from sample_drawings import noise, webp
 from sample_pictures import item, pictured_document, shown
 
-from seatrial.verdict.document import MOST_PICTURES, PICTURE_BYTES, Document, PictureShown
+from seatrial.trial.thumbnails import SMALL_BYTES
+from seatrial.verdict.document import MOST_PICTURES, Document, PictureShown
 from seatrial.verdict.report import render_report
 from seatrial.verdict.report.pictures import picture_files, view_pictures
 
@@ -96,12 +97,12 @@ def test_hostile_names_and_questions_stay_words() -> None:
 
 def test_the_page_keeps_its_weight_whoever_wrote_the_document() -> None:
     heavy = webp(noise(64, 64))
-    heavy += b"\x00" * (PICTURE_BYTES - len(heavy))
+    heavy += b"\x00" * (SMALL_BYTES - len(heavy))
     pictures = [shown(noise(4, 4), f"{n}.png", data=heavy) for n in range(4)]
     document = with_items(*(item(f"i{n}", "What?", pictures, "x") for n in range(60)))
     html = render_report(document)
     assert html.count("data:image/webp") == MOST_PICTURES
-    assert len(html.encode()) < 600_000 + MOST_PICTURES * (PICTURE_BYTES * 4 / 3 + 10)
+    assert len(html.encode()) < 600_000 + MOST_PICTURES * (SMALL_BYTES * 4 / 3 + 10)
     assert "this page shows no more pictures" in html
 
 

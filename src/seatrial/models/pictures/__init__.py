@@ -19,7 +19,6 @@ from seatrial.models.pictures.frames import MOST_FRAME_PIXELS, Video, VideoFrame
 from seatrial.models.pictures.opening import MOST_PIXELS, PictureHead, open_picture, picture_head
 from seatrial.models.pictures.plan import Detail, TilePlan, placeholder, plan_tiles
 from seatrial.models.pictures.preparing import PreparedPicture, prepare_picture
-from seatrial.models.pictures.tiles import tiles_of
 from seatrial.models.pictures.video import PreparedVideo, outline_video, prepare_video
 
 __all__ = [
@@ -40,5 +39,4 @@ __all__ = [
     "prepare_picture",
     "prepare_video",
     "sample_video",
-    "tiles_of",
 ]

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def tiles_of(picture: Image.Image, plan: TilePlan, rules: PictureRules) -> NDArray[np.float32]:
-    """Cut an upright RGB picture into its tiles, [N, 3, H, W], row by row, the whole view last."""
-    return normalised(tile_pixels(picture, plan, rules), rules)
-
-
 def tile_pixels(picture: Image.Image, plan: TilePlan, rules: PictureRules) -> NDArray[np.uint8]:
-    """The tiles before they are normalised, uint8 [N, H, W, 3]."""
+    """Cut an upright RGB picture into its tiles, uint8 [N, H, W, 3]: row by row, the whole view last."""
     from PIL import Image
 
     filter_ = Image.Resampling.LANCZOS
