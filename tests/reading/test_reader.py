@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 QUESTION = "What is the total?"
 LEAST_READ = 0.95
 NUM_ASKED = 20  # by `seatrial ask`, which loads the model for each
-# Three digits at random are right once in 900, and once in 10 where two of them stand where they should: tiles that moved
-# by one still lie beside their neighbours. The rest is left to luck with 60 receipts.
+# Three digits at random are right once in 900, and once in 10 where two of them stand where they should: tiles that
+# moved by one still lie beside their neighbours. The rest is left to luck with 60 receipts.
 CHANCE = 0.15
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
