@@ -56,8 +56,8 @@ class Recipe:
 
 READER = Recipe(
     "reader",
-    tiles=Stage(1800, 96, 3e-3),
-    sheets=Stage(800, 48, 2e-3),
+    tiles=Stage(2000, 96, 3e-3),
+    sheets=Stage(1000, 48, 2e-3),
     receipts=Stage(1100, 32, 1e-3),
     num_pictures=8_000,
     num_sheets=20_000,
