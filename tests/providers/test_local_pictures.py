@@ -34,18 +34,6 @@ def ask(*parts: str | ImagePart | VideoPart, **changes: Any) -> ChatRequest:
     return ChatRequest((message("system", "look"), Message("user", shown)), **{"max_tokens": 8, **changes})
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_vision: Callable[..., Any]) -> Path:
-    return tiny_vision().write_folder(tmp_path_factory.mktemp("tiny") / "seeing")
-
-
-@pytest.fixture
-async def provider(folder: Path) -> Any:
-    loaded = load_local(folder, dtype="float32", device="cpu", name="tiny-eyes", context_length=512)
-    yield loaded
-    await loaded.close()
-
-
 @pytest.fixture
 async def words(tmp_path: Path, tiny: Callable[..., Any]) -> Any:
     loaded = load_local(tiny().write_folder(tmp_path / "words"), dtype="float32", device="cpu", name="words")

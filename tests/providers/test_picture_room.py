@@ -6,7 +6,6 @@ import asyncio
 import io
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image
 
 from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, gather, message
 from seatrial.errors import ProviderUnavailable, RequestRejected
-from seatrial.providers.local import LocalProvider, load_local
+from seatrial.providers.local import LocalProvider
 from seatrial.providers.picture_room import NO_PLACE, PictureRoom, Place
 
 
@@ -208,18 +207,6 @@ def test_whoever_comes_and_goes_every_place_comes_back(sizes: list[int], cancell
         assert found is None or (number in cancelled and isinstance(found, asyncio.CancelledError))
     room.close(wait=True)
     assert (room.num_pixels, room.num_waiting) == (0, 0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_vision: Callable[..., Any]) -> Path:
-    return tiny_vision().write_folder(tmp_path_factory.mktemp("tiny") / "seeing")
-
-
-@pytest.fixture
-async def provider(folder: Path) -> Any:
-    loaded = load_local(folder, dtype="float32", device="cpu", name="tiny-eyes", context_length=512)
-    yield loaded
-    await loaded.close()
 
 
 def picture(seed: int, width: int = 100, height: int = 60) -> ImagePart:

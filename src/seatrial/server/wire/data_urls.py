@@ -1,12 +1,15 @@
 """Data URLs (RFC 2397) with base64 in them, as requests bring pictures and videos.
 
-In: a URL. Out: what it claims to be, how long it is, and its bytes. What these are, their first ones say.
+In: a URL. Out: what it claims to be, how long it is, and its bytes. What these are, their first ones say. The length is
+told apart from the bytes, so that what is too long is never decoded.
 """
 
 from __future__ import annotations
 
 import base64
 from typing import NamedTuple
+
+from seatrial.server.errors import bad_request
 
 # Characters that are decoded from base64 at once; a multiple of four.
 _PIECE = 1 << 18
@@ -30,6 +33,17 @@ def parsed(url: str) -> DataUrl | None:
     if not comma or header[:5].lower() != "data:" or not header.lower().endswith(";base64"):
         return None
     return DataUrl(header[5:].split(";", 1)[0].lower(), encoded)
+
+
+def content_of(url: DataUrl, *, param: str, code: str) -> bytes:
+    """The bytes of a URL. Raises Failure with `param` and `code` where it is no base64, and where there are none."""
+    try:
+        data = decoded(url.encoded)
+    except ValueError:
+        raise bad_request(f"'{param}' is not valid base64.", param=param, code=code) from None
+    if not data:
+        raise bad_request(f"'{param}' holds no bytes.", param=param, code=code)
+    return data
 
 
 def decoded(encoded: str) -> bytes:

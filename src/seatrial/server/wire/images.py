@@ -96,13 +96,7 @@ def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
         )
     check_media_type(found.media_type, param)
     check_size(found.num_bytes, limits, param)
-    try:
-        data = data_urls.decoded(found.encoded)
-    except ValueError:
-        raise bad_request(f"'{param}' is not valid base64.", param=param, code="invalid_image_url") from None
-    if not data:
-        raise bad_request(f"'{param}' holds no bytes.", param=param, code="invalid_image_url")
-    return data
+    return data_urls.content_of(found, param=param, code="invalid_image_url")
 
 
 def _checked_type(data: bytes, limits: WireLimits, param: str) -> str:

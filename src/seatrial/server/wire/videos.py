@@ -70,13 +70,7 @@ def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
             param=param,
             code="video_too_large",
         )
-    try:
-        data = data_urls.decoded(found.encoded)
-    except ValueError:
-        raise bad_request(f"'{param}' is not valid base64.", param=param, code="invalid_video_url") from None
-    if not data:
-        raise bad_request(f"'{param}' holds no bytes.", param=param, code="invalid_video_url")
-    return data
+    return data_urls.content_of(found, param=param, code="invalid_video_url")
 
 
 def _check_type(head: bytes, param: str) -> None:

@@ -180,16 +180,15 @@ void VisionTower::carve(uint8_t* base, int tiles) {
   cache_.keys = carver.take<uint16_t>(by_tile() ? 0 : kept);
   cache_.values = carver.take<uint16_t>(by_tile() ? 0 : kept);
   // Each kind of input has room only where a matrix takes it.
-  const bool fine = kernels_.matmul_fine != nullptr;
-  const auto room = [&](auto takes, size_t numbers) { return any_matrix(model_, takes) ? numbers : 0; };
-  const size_t finer = room([fine](Format f) { return fine && f == Format::q8_0; }, inputs);
-  const size_t bytes = room([fine](Format f) { return f != Format::bf16 && !(fine && f == Format::q8_0); }, inputs);
+  const auto room = [&](auto takes) { return any_matrix(model_, takes) ? inputs : 0; };
+  const size_t finer = room([this](Format f) { return is_fine(f); });
+  const size_t bytes = room([this](Format f) { return f != Format::bf16 && !is_fine(f); });
   fine_.codes = carver.take<int16_t>(finer);
   fine_.scales = carver.take<float>(finer == 0 ? 0 : tokens);
   activations_.codes = carver.take<int8_t>(bytes);
   activations_.scales = carver.take<float>(bytes / kGroup);
   activations_.sums = carver.take<float>(bytes / kGroup);
-  values_ = carver.take<float>(room([](Format f) { return f == Format::bf16; }, inputs));
+  values_ = carver.take<float>(room([](Format f) { return f == Format::bf16; }));
   hidden_ = carver.take<float>(tokens * hidden);
   delta_ = carver.take<float>(tokens * hidden);
   // `up_` is written when queries and what they attended to are no longer needed.
@@ -201,6 +200,11 @@ void VisionTower::carve(uint8_t* base, int tiles) {
   rows_.clear();
   for (int thread = 0; thread < num_threads_; ++thread) rows_.push_back(carver.take<float>(2 * widest_row(model_)));
   carved_ = carver.used();
+}
+
+// Whether inputs of such weights go in with 16 bits instead of 8.
+bool VisionTower::is_fine(Format format) const {
+  return format == Format::q8_0 && kernels_.matmul_fine != nullptr;
 }
 
 // Whether the level has attention of its own for tiles of this size.

@@ -100,6 +100,7 @@ class VisionTower {
   friend class VisionPass;
   void reserve(int tiles);
   void carve(uint8_t* base, int tiles);
+  bool is_fine(Format format) const;
   bool by_tile() const;
   void plan_attention(int tiles);
   Queries queries_of(int tiles) const;

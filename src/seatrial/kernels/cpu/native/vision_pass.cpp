@@ -197,7 +197,7 @@ float* VisionPass::room_for(const Weight& next, int token) {
 // `used` numbers of the row are written; what the matrix is padded with meets zeros.
 void VisionPass::feed(const Weight& next, float* row, int used, int token, int tokens) {
   std::fill(row + used, row + next.columns, 0.0f);
-  if (is_fine(next)) {
+  if (tower_.is_fine(next.format)) {
     kernels_.quantise_fine(row, token, fine_inputs_of(next, tokens));
   } else if (next.format != Format::bf16) {
     kernels_.quantise(row, 0, inputs_of(next, tokens), token, token + 1);
@@ -208,7 +208,7 @@ void VisionPass::feed(const Weight& next, float* row, int used, int token, int t
 void VisionPass::product(const Weight& weight, int tokens, float* to) {
   const Activations inputs = inputs_of(weight, tokens);
   const FineActivations fine_inputs = fine_inputs_of(weight, tokens);
-  const bool fine = is_fine(weight);
+  const bool fine = tower_.is_fine(weight.format);
   walk_.share(weight.panels(), [&](int first, int last) {
     if (fine) {
       kernels_.matmul_fine(weight, first, last, fine_inputs, to, weight.rows);
@@ -217,11 +217,6 @@ void VisionPass::product(const Weight& weight, int tokens, float* to) {
     }
   });
   lap(Work::products);
-}
-
-// Inputs go in with 16 bits instead of 8.
-bool VisionPass::is_fine(const Weight& weight) const {
-  return weight.format == Format::q8_0 && kernels_.matmul_fine != nullptr;
 }
 
 Activations VisionPass::inputs_of(const Weight& weight, int tokens) const {

@@ -37,7 +37,6 @@ class VisionPass {
   float* room_for(const Weight& next, int token);
   void feed(const Weight& next, float* row, int used, int token, int tokens);
   void product(const Weight& weight, int tokens, float* to);
-  bool is_fine(const Weight& weight) const;
   Activations inputs_of(const Weight& weight, int tokens) const;
   FineActivations fine_inputs_of(const Weight& weight, int tokens) const;
   void lap(Work work);
