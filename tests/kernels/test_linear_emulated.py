@@ -27,8 +27,8 @@ HERE = Path(__file__).parent / "emulated"
 NATIVE = Path(cpu.__file__).parent / "native"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 FORMATS = ("q4_0", "q4_1", "q8_0", "bf16")
-AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "vl", "dq", "vnni")]
-AMX = ["-mavx2", "-mfma", "-mf16c", *AVX512, "-mamx-tile", "-mamx-int8"]
+AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "vl", "dq", "vnni", "bf16")]
+AMX = ["-mavx2", "-mfma", "-mf16c", *AVX512, *(f"-mamx-{part}" for part in ("tile", "int8", "bf16"))]
 
 pytestmark = [
     pytest.mark.skipif(cpu.why_absent() is not None, reason="the native kernels are not built, which pack the weights"),
@@ -215,15 +215,16 @@ def test_infinite_and_missing_inputs_stay_in_their_row(library: ctypes.CDLL, for
     np.testing.assert_array_equal(np.delete(got, [0, 2], 0), np.delete(expected, [0, 2], 0))
 
 
-def test_the_tile_configuration_is_a_constant(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source", "name"), [("products", "kTiles"), ("pictures", "kWideTiles")])
+def test_the_tile_configuration_is_a_constant(tmp_path: Path, source: str, name: str) -> None:
     """GCC 12 drops stores into one that is filled at run time. What it holds is checked by the emulation."""
     assembly = tmp_path / "amx.s"
     flags = ["-std=c++17", "-O2", "-w", "-fPIC", *AMX, "-DLEVEL=amx", "-DTILES", f"-I{NATIVE}"]
-    command = [COMPILER, *flags, "-S", HERE / "products.cpp", "-o", assembly]
+    command = [COMPILER, *flags, "-S", HERE / f"{source}.cpp", "-o", assembly]
     if subprocess.run(command, capture_output=True, timeout=120).returncode != 0:
         pytest.skip("the compiler does not know AMX")
     text = assembly.read_text()
-    constant = re.search(r"^(\w*kTiles\w*):$", text, re.MULTILINE)
+    constant = re.search(rf"^(\w*{name}\w*):$", text, re.MULTILINE)
     assert constant is not None
     assert f".size\t{constant[1]}, 64" in text
     assert "rodata" in re.findall(r"^\s*\.section\s+(\S+)", text[: constant.start()], re.MULTILINE)[-1]

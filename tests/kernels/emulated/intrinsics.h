@@ -57,10 +57,37 @@ inline __m512 emulated_to_floats(__m512i numbers) {
   return _mm512_loadu_ps(to);
 }
 
+inline __m512i emulated_shift_right(__m512i numbers, unsigned by) {
+  int32_t each[16];
+  std::memcpy(each, &numbers, sizeof each);
+  for (int32_t& number : each) number >>= by;
+  return simde_mm512_loadu_si512(each);
+}
+
+// To the nearest bf16, ties to even; denormal numbers are zeros (Intel's manual, VCVTNE2PS2BF16).
+inline uint16_t emulated_bf16(float x) {
+  if (std::fpclassify(x) == FP_SUBNORMAL) x = std::copysign(0.0f, x);
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  if (std::isnan(x)) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+inline __m512i emulated_two_to_bf16(__m512 high, __m512 low) {
+  float from[32];
+  uint16_t to[32];
+  _mm512_storeu_ps(from, low);
+  _mm512_storeu_ps(from + 16, high);
+  for (int i = 0; i < 32; ++i) to[i] = emulated_bf16(from[i]);
+  return simde_mm512_loadu_si512(to);
+}
+
 #undef _mm512_cvtph_ps
 #undef _mm512_fmadd_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_cvtepi32_ps
+#define _mm512_srai_epi32 emulated_shift_right
+#define _mm512_cvtne2ps_pbh emulated_two_to_bf16
 #define _mm512_cvtph_ps emulated_halves_to_floats
 #define _mm512_fmadd_ps emulated_fma
 #define _mm512_mask_storeu_ps emulated_mask_store
@@ -73,7 +100,7 @@ inline __m512 emulated_to_floats(__m512i numbers) {
 #endif
 
 // Tiles, after Intel's Software Developer's Manual, volume 2 (LDTILECFG, TILELOADD, TDPBUSD and its siblings,
-// TILESTORED). What the manual makes a fault ends the program.
+// TDPBF16PS, TILESTORED). What the manual makes a fault ends the program.
 namespace emulated {
 
 struct Tiles {
@@ -147,6 +174,35 @@ inline void multiply(int sums, int a, int b) {
   }
 }
 
+// sums[m][n] += the even, then the odd products of a's row m with b's column n (TDPBF16PS). Denormal numbers are zeros.
+inline void multiply_bf16(int sums, int a, int b) {
+  expect_tile(sums), expect_tile(a), expect_tile(b);
+  expect(sums != a && sums != b && a != b, "a tile is used twice");
+  expect(tiles.rows[sums] == tiles.rows[a] && tiles.row_bytes[sums] == tiles.row_bytes[b], "shapes differ");
+  expect(tiles.row_bytes[a] == 4 * tiles.rows[b], "inner extents differ");
+  const auto number = [](const uint8_t* from) {
+    uint16_t half;
+    std::memcpy(&half, from, sizeof half);
+    const uint32_t bits = static_cast<uint32_t>(half) << 16;
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return std::fpclassify(x) == FP_SUBNORMAL ? 0.0f : x;
+  };
+  for (int m = 0; m < tiles.rows[sums]; ++m) {
+    for (int n = 0; n < tiles.row_bytes[sums] / 4; ++n) {
+      float parts[2] = {}, sum;
+      for (int k = 0; k < tiles.rows[b]; ++k) {
+        for (int i = 0; i < 2; ++i) {
+          parts[i] = std::fma(number(&tiles.data[a][m][4 * k + 2 * i]), number(&tiles.data[b][k][4 * n + 2 * i]), parts[i]);
+        }
+      }
+      std::memcpy(&sum, &tiles.data[sums][m][4 * n], sizeof sum);
+      sum += parts[0] + parts[1];
+      std::memcpy(&tiles.data[sums][m][4 * n], &sum, sizeof sum);
+    }
+  }
+}
+
 }  // namespace emulated
 
 #define _tile_loadconfig(from) emulated::configure(from)
@@ -156,3 +212,4 @@ inline void multiply(int sums, int a, int b) {
 #define _tile_zero(tile) emulated::zero(tile)
 #define _tile_dpbssd(sums, a, b) emulated::multiply<int8_t, int8_t>(sums, a, b)
 #define _tile_dpbsud(sums, a, b) emulated::multiply<int8_t, uint8_t>(sums, a, b)
+#define _tile_dpbf16ps(sums, a, b) emulated::multiply_bf16(sums, a, b)

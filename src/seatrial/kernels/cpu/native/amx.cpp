@@ -1,10 +1,12 @@
-// The AMX level: tiles of 8-bit integers where there are many tokens, AVX-512 otherwise.
+// The AMX level: tiles of 8-bit integers where there are many tokens, of bf16 for pictures, AVX-512 otherwise.
 
 #define SEATRIAL_LEVEL amx
 
 #include "attention_simd.h"
+#include "attention_tile_amx.h"
 #include "kernels.h"
 #include "linear_amx.h"
+#include "linear_fine_amx.h"
 #include "small_simd.h"
 
 namespace seatrial {
@@ -24,6 +26,11 @@ constexpr Kernels kTable = {
     amx::attend_scratch,
     amx::attend,
     amx::attend_shared,
+    amx::is_wide,
+    amx::round_row,
+    amx::matmul_wide,
+    amx::attend_tile_scratch,
+    amx::attend_tile,
 };
 
 }  // namespace

@@ -14,16 +14,13 @@
 
 #include <cmath>
 
-#include "attention_plan.h"
+#include "attention_tile.h"
 #include "linear_fine_avx2.h"
-#include "simd_float.h"
 
 namespace seatrial::SEATRIAL_LEVEL {
 
 constexpr float kMostValue = 8191;
 constexpr float kMostWeight = 32767;
-
-inline int padded_to(int size, int multiple) { return (size + multiple - 1) / multiple * multiple; }
 
 struct TileScratch {
   int16_t* keys;        // [S / 16, K / 2] lines
@@ -58,18 +55,6 @@ inline size_t attend_tile_scratch(int tokens, int head) {
 }
 
 // ---------------------------------------------------------------------------------------------- numbers into 16 bits
-
-// Rows of one head lie a page or more apart, where the hardware does not foresee the next one.
-inline void ask_for_row(const float* row, int head, ptrdiff_t stride) {
-  constexpr int kRowsAhead = 8, kFloatsPerLine = 16;
-  for (int i = 0; i < head; i += kFloatsPerLine) ask_for(row + i, kRowsAhead * stride * static_cast<ptrdiff_t>(sizeof(float)));
-}
-
-// H numbers and their bias, and zeros behind them up to `padded`.
-inline void take_row(const float* from, const float* bias, int head, int padded, float* row) {
-  for (int i = 0; i < head; ++i) row[i] = from[i] + bias[i];
-  for (int i = head; i < padded; ++i) row[i] = 0;
-}
 
 // The largest code of queries and keys, so that H products of two fit into 32 bits.
 inline float most_code(int head) {
@@ -169,23 +154,6 @@ inline void score_rows(const TileHead& tile, const TileScratch& s, int t0, int c
   for (int t = 0; t < kTokensAbreast; ++t) {
     for (int k = tile.tokens; k < end; ++k) s.scores[t * end + k] = -__builtin_inff();
   }
-}
-
-// A row of S scores into exponentials relative to the largest. Returns their sum; NaN where a score is.
-inline float exponentials(float* scores, int end) {
-  Vec top[2] = {load(scores), load(scores + 8)}, sum[2] = {broadcast(0), broadcast(0)};
-  for (int k = 16; k < end; k += 16) {
-    for (int i = 0; i < 2; ++i) top[i] = larger(load(scores + k + 8 * i), top[i]);
-  }
-  const Vec peak = broadcast(peak16(top));
-  for (int k = 0; k < end; k += 16) {
-    for (int i = 0; i < 2; ++i) {
-      const Vec e = exp(sub(load(scores + k + 8 * i), peak));
-      store(scores + k + 8 * i, e);
-      sum[i] = add(sum[i], e);
-    }
-  }
-  return sum16(sum);
 }
 
 // Exponentials into weights. Returns one over the sum of the weights; NaN where the exponentials' sum is.

@@ -26,6 +26,7 @@ constexpr Kernels kTable = {
     avx2::attend_scratch,
     avx2::attend,
     avx2::attend_shared,
+    avx2::is_fine,
     avx2::quantise_fine,
     avx2::matmul_fine,
     avx2::attend_tile_scratch,

@@ -49,8 +49,7 @@ bool runs_avx2() {
 bool runs_avx512() {
   const Registers extended = cpuid(7, 0);
   return runs_avx2() && (saved_states() & 0xe6) == 0xe6 && has(extended.b, 16) && has(extended.b, 17)  // F, DQ
-         && has(extended.b, 30) && has(extended.b, 31) && has(extended.c, 11)                          // BW, VL, VNNI
-         && has(cpuid(7, 1).a, 5);                                                                     // BF16
+         && has(extended.b, 30) && has(extended.b, 31) && has(extended.c, 11);                         // BW, VL, VNNI
 }
 
 // Linux gives a process the tiles only when it asks for them (Documentation/arch/x86/xstate.rst).
@@ -65,8 +64,9 @@ bool tiles_granted() {
 
 bool runs_amx() {
   const uint32_t features = cpuid(7, 0).d;
-  return runs_avx512() && (saved_states() & 0x60000) == 0x60000 && has(features, 22) && has(features, 24) &&
-         has(features, 25) && tiles_granted();  // BF16, tiles, INT8
+  return runs_avx512() && has(cpuid(7, 1).a, 5) && (saved_states() & 0x60000) == 0x60000  // AVX-512's BF16
+         && has(features, 22) && has(features, 24) && has(features, 25)                   // BF16, tiles, INT8
+         && tiles_granted();
 }
 
 #elif defined(__aarch64__)

@@ -64,7 +64,8 @@ struct Activations {
   const float* values;
 };
 
-// Inputs of a product in 16 bits: codes [G, T, 32], scales [T]; x = scale * code.
+// Inputs of a product in 16 bits: codes [G, T, 32], scales [T]; x = scale * code. Codes are whole numbers, or the bits of
+// bf16 with scales of 1: only the level that writes them reads them.
 struct FineActivations {
   int tokens;
   int columns;
@@ -158,8 +159,9 @@ struct Kernels {
   // made once per pass it holds for every layer (`q` and `out` may change in between).
   size_t (*attend_shared)(const LayerCache& cache, const Queries& queries) = nullptr;
 
-  // Null where a level multiplies bytes faster. One row x [K] into codes, scale = max|x| / 32,767 over the row (a row of
-  // zeros has scale 0); and y[t, n] as for `matmul`, for q8_0 weights.
+  // Null where a level multiplies bytes faster. Which weights have inputs in 16 bits; one row x [K] into codes: bf16, or
+  // whole numbers with scale = max|x| / 32,767 over the row (a row of zeros has scale 0); and y[t, n] as for `matmul`.
+  bool (*is_fine)(Format format) = nullptr;
   void (*quantise_fine)(const float* x, int token, const FineActivations& to) = nullptr;
   void (*matmul_fine)(const Weight& w, int first, int last, const FineActivations& x, float* y,
                       ptrdiff_t stride) = nullptr;

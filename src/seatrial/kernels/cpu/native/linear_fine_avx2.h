@@ -138,6 +138,8 @@ inline __m256i nearest_16(const float* x, __m256 low, __m256 high) {
                             _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8), high)));
 }
 
+inline bool is_fine(Format format) { return format == Format::q8_0; }
+
 inline void quantise_fine(const float* x, int token, const FineActivations& to) {
   const float scale = fine_scale(x, to.columns, 32767.0f);
   to.scales[token] = scale;

@@ -182,13 +182,13 @@ void VisionTower::carve(uint8_t* base, int tiles) {
   // Each kind of input has room only where a matrix takes it.
   const auto room = [&](auto takes) { return any_matrix(model_, takes) ? inputs : 0; };
   const size_t finer = room([this](Format f) { return is_fine(f); });
-  const size_t bytes = room([this](Format f) { return f != Format::bf16 && !is_fine(f); });
+  const size_t bytes = room([this](Format f) { return !is_fine(f) && !takes_floats(f); });
   fine_.codes = carver.take<int16_t>(finer);
   fine_.scales = carver.take<float>(finer == 0 ? 0 : tokens);
   activations_.codes = carver.take<int8_t>(bytes);
   activations_.scales = carver.take<float>(bytes / kGroup);
   activations_.sums = carver.take<float>(bytes / kGroup);
-  values_ = carver.take<float>(room([](Format f) { return f == Format::bf16; }));
+  values_ = carver.take<float>(room([this](Format f) { return takes_floats(f); }));
   hidden_ = carver.take<float>(tokens * hidden);
   delta_ = carver.take<float>(tokens * hidden);
   // `up_` is written when queries and what they attended to are no longer needed.
@@ -204,8 +204,11 @@ void VisionTower::carve(uint8_t* base, int tiles) {
 
 // Whether inputs of such weights go in with 16 bits instead of 8.
 bool VisionTower::is_fine(Format format) const {
-  return format == Format::q8_0 && kernels_.matmul_fine != nullptr;
+  return kernels_.is_fine != nullptr && kernels_.is_fine(format);
 }
+
+// Whether inputs of such weights go in as they are.
+bool VisionTower::takes_floats(Format format) const { return format == Format::bf16 && !is_fine(format); }
 
 // Whether the level has attention of its own for tiles of this size.
 bool VisionTower::by_tile() const { return kernels_.attend_tile != nullptr && model_.patches() <= kMostTileTokens; }

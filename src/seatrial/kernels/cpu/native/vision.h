@@ -101,6 +101,7 @@ class VisionTower {
   void reserve(int tiles);
   void carve(uint8_t* base, int tiles);
   bool is_fine(Format format) const;
+  bool takes_floats(Format format) const;
   bool by_tile() const;
   void plan_attention(int tiles);
   Queries queries_of(int tiles) const;
@@ -122,7 +123,7 @@ class VisionTower {
   LayerCache cache_{};         // keys and values of the layer at hand, where `attend` computes
   Activations activations_{};  // inputs of a product
   FineActivations fine_{};     // in the place of the above, where the level has products for them
-  float* values_ = nullptr;    // [T, K], of a bf16 matrix
+  float* values_ = nullptr;    // [T, K], where inputs stay floats
   float* hidden_ = nullptr;    // [T, D]
   float* delta_ = nullptr;     // [T, D], what the last matrix adds to `hidden_`
   float* qkv_ = nullptr;       // [T, 3 D]

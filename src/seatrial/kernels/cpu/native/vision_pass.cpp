@@ -188,9 +188,9 @@ void VisionPass::join_patches(const Gain& gain) {
   });
 }
 
-// Where a token's input of `next` is written: a bf16 matrix reads it there, for others it is quantised by `feed`.
+// Where a token's input of `next` is written: what takes floats reads it there, for others it is quantised by `feed`.
 float* VisionPass::room_for(const Weight& next, int token) {
-  if (next.format == Format::bf16) return tower_.values_ + static_cast<ptrdiff_t>(token) * next.columns;
+  if (tower_.takes_floats(next.format)) return tower_.values_ + static_cast<ptrdiff_t>(token) * next.columns;
   return tower_.rows_[static_cast<size_t>(walk_.thread())];
 }
 
@@ -199,7 +199,7 @@ void VisionPass::feed(const Weight& next, float* row, int used, int token, int t
   std::fill(row + used, row + next.columns, 0.0f);
   if (tower_.is_fine(next.format)) {
     kernels_.quantise_fine(row, token, fine_inputs_of(next, tokens));
-  } else if (next.format != Format::bf16) {
+  } else if (!tower_.takes_floats(next.format)) {
     kernels_.quantise(row, 0, inputs_of(next, tokens), token, token + 1);
   }
 }
