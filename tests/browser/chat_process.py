@@ -121,7 +121,10 @@ def opened(browser: Any, address: str, *, may_fail: str = "", **options: Any) ->
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     origin = "/".join(address.split("/")[:3]) + "/"
-    page.on("request", lambda request: request.url.startswith((origin, "data:")) or complaints.append(request.url))
+    page.on(
+        "request",
+        lambda request: request.url.startswith((origin, "data:", f"blob:{origin}")) or complaints.append(request.url),
+    )
     page.goto(address)
     if page.locator("#model").count() and not may_fail.startswith("401"):
         page.locator("#model:enabled").wait_for()

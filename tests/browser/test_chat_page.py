@@ -140,8 +140,8 @@ def test_pictures_go_with_a_message_and_stay_in_the_conversation(browser: Any, s
             _file("notes.txt", b"x", "text/plain"),
         ]
         page.set_input_files("#files", files)
-        expect(page.get_by_role("alert").filter(has_text="something else was left out")).to_be_visible()
-        tray = page.get_by_role("list", name="Pictures with your message")
+        expect(page.get_by_role("alert").filter(has_text="notes.txt was left out")).to_be_visible()
+        tray = page.get_by_role("list", name="With your message")
         expect(tray.get_by_role("img", name="receipt.png")).to_be_visible()
         page.get_by_role("button", name="Leave out other.webp").click()
         expect(tray.get_by_role("img")).to_have_count(1)
@@ -171,7 +171,7 @@ def test_a_picture_is_taken_back_with_the_message_it_goes_with(browser: Any, ser
         page.set_input_files("#files", [_file("receipt.png", picture())])
         answered(page, "one")
         page.press("#prompt", "ArrowUp")
-        tray = page.get_by_role("list", name="Pictures with your message")
+        tray = page.get_by_role("list", name="With your message")
         expect(tray.get_by_role("img", name="receipt.png")).to_be_visible()
         page.keyboard.press("Escape")
         assert tray.is_hidden()

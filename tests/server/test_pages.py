@@ -15,6 +15,7 @@ from scripted import (
 )
 
 import seatrial.server
+from seatrial.server.endpoints.documents import document_routes
 from seatrial.server.errors import Failure
 from seatrial.server.http import Call, Reply
 
@@ -61,6 +62,7 @@ async def test_pages_ask_nobody_else_and_run_no_script_of_their_own_markup(path:
         "style-src 'self'",
         "connect-src 'self'",
         "img-src 'self' data:",
+        "media-src blob:;",
     ):
         assert directive in policy
     assert "unsafe" not in policy
@@ -93,8 +95,15 @@ async def test_every_asset_of_a_page_is_there_for_good_and_all_of_them_are_small
                 asset = await got(f"/assets/{name}")
                 assert header(asset, b"cache-control") == "public, max-age=31536000, immutable"
                 assert re.fullmatch(r"\w+\.[0-9a-f]{10}\.(js|css)", name)
-    assert len(seen) == 9
-    assert num_bytes < 48_000
+    assert len(seen) == 11
+    assert num_bytes < 56_000
+
+
+async def test_the_chat_page_knows_how_long_a_request_may_be() -> None:
+    (page,) = (route for route in document_routes(max_body_bytes=1234) if route.path == "/")
+    reply = await page.endpoint(Call("GET", "/", "r"))
+    assert isinstance(reply, Reply)
+    assert b'data-max-body-bytes="1234"' in reply.body
 
 
 async def test_an_asset_of_another_version_is_not_there() -> None:

@@ -19,7 +19,7 @@ from seatrial.server.page.assets import chat_page, read_assets
 HTML = b"text/html; charset=utf-8"
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    b"media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 PAGE_HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", POLICY),
@@ -32,11 +32,12 @@ HOST = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 LOCAL_HOST = "localhost:8000"
 
 
-def document_routes(*, example_model: str = "smollm3-3b") -> tuple[Route, ...]:
-    """The routes. `example_model` stands in examples, so that they work as they are pasted."""
+def document_routes(*, example_model: str = "smollm3-3b", max_body_bytes: int = 20_000_000) -> tuple[Route, ...]:
+    """The routes. `example_model` stands in examples, so that they work as they are pasted; the chat page says what
+    is too large for `max_body_bytes`."""
 
     async def chat(call: Call) -> Reply:
-        return _reply(call, chat_page(), HTML, REVALIDATED)
+        return _reply(call, chat_page(max_body_bytes), HTML, REVALIDATED)
 
     async def docs(call: Call) -> Reply:
         from seatrial.server.openapi.page import docs_page

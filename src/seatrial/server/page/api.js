@@ -6,6 +6,7 @@ export class Failed extends Error {
   constructor(status, { message, type, code, param }, retryAfter) {
     super(message);
     this.status = status;
+    this.param = param;
     this.details = [status || "", type, code, param && `param: ${param}`, retryAfter && `retry-after: ${retryAfter} s`]
       .filter(Boolean).join(" · ");
   }

@@ -21,7 +21,9 @@ FILES = (
     "copy.js",
     "api.js",
     "markdown.js",
-    "pictures.js",
+    "still.js",
+    "attachments.js",
+    "tray.js",
     "snippets.js",
     "turn.js",
     "chat.js",
@@ -71,6 +73,7 @@ def read_assets() -> Assets:
 
 
 @cache
-def chat_page() -> bytes:
-    """The chat page."""
-    return read_assets().linked((HERE / "chat.html").read_text(encoding="utf-8")).encode()
+def chat_page(max_body_bytes: int) -> bytes:
+    """The chat page of a server whose requests may have so many bytes."""
+    page = read_assets().linked((HERE / "chat.html").read_text(encoding="utf-8"))
+    return page.replace("{{max_body_bytes}}", str(max_body_bytes)).encode()

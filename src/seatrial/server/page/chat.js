@@ -1,9 +1,10 @@
 // The chat page: what is on it, what is sent, and what stays for a reload. Everything lives in this tab alone.
 
 import { base, call, chunks, Failed } from "./api.js";
+import { blamed, brief, content, shows } from "./attachments.js";
 import { make } from "./markdown.js";
-import { brief, content, pictureTray } from "./pictures.js";
 import { LANGUAGES } from "./snippets.js";
+import { openTray, tooMuch } from "./tray.js";
 import { turnView } from "./turn.js";
 
 const $ = (id) => document.getElementById(id);
@@ -18,7 +19,8 @@ const KEY = "seatrial-key";
 
 const model = $("model");
 const prompt = $("prompt");
-const tray = pictureTray($("shown"), $("unfit"));
+const mostBytes = Number(document.body.dataset.maxBodyBytes);
+const tray = openTray({ list: $("tray"), complaint: $("unfit"), files: $("files"), prompt, mostBytes });
 let views = [];
 let running = null;
 let isEditing = false;
@@ -36,23 +38,23 @@ function settings() {
   return given;
 }
 
-function requestFor(question, pictures, before) {
+function requestFor(question, attachments, before) {
   const system = $("system").value.trim();
   const messages = system ? [{ role: "system", content: system }] : [];
   for (const { turn } of before) {
     if (turn.text) {
-      const asked = { role: "user", content: content(turn.question, turn.pictures) };
+      const asked = { role: "user", content: content(turn.question, turn.attachments) };
       messages.push(asked, { role: "assistant", content: turn.text });
     }
   }
-  messages.push({ role: "user", content: content(question, pictures) });
+  messages.push({ role: "user", content: content(question, attachments) });
   return { model: model.value, messages, ...settings(), stream: true, stream_options: { include_usage: true } };
 }
 
-async function ask(question, pictures) {
-  const body = requestFor(question, pictures, views);
+async function ask(question, attachments) {
+  const body = requestFor(question, attachments, views);
   const turn = {
-    question, pictures, model: body.model, body: brief(body), text: "", reasoning: "", state: "running", sent: performance.now(),
+    question, attachments, model: body.model, body: brief(body), text: "", reasoning: "", state: "running", sent: performance.now(),
   };
   const view = added(turn);
   running = new AbortController();
@@ -71,6 +73,7 @@ async function ask(question, pictures) {
     turn.state = error.name === "AbortError" ? "stopped" : "failed";
     if (turn.state === "failed") turn.failure = { message: error.message, details: error.details ?? "" };
     if (error.status === 401) askForKey();
+    takeBack(error, body, turn);
   } finally {
     cancelAnimationFrame(frame);
     running = null;
@@ -79,6 +82,18 @@ async function ask(question, pictures) {
     $("status").textContent = said[turn.state];
     keep();
   }
+}
+
+// What a server will not be shown goes back to the composer, with the reason beside it, unless something else is there.
+function takeBack(error, body, turn) {
+  const isRefused = [400, 413].includes(error.status) && shows(body);
+  const isFree = !prompt.value && !tray.held().length && !isEditing;
+  if (!isRefused || !isFree || views.at(-1)?.turn !== turn) return;
+  dropLast();
+  write(turn.question);
+  tray.put(turn.attachments);
+  const about = blamed(error.param, body);
+  tray.complain([about ? `${about.name}: ${error.message}` : error.message], { details: error.details, about });
 }
 
 function read(chunk, turn) {
@@ -101,7 +116,7 @@ function read(chunk, turn) {
 
 function added(turn) {
   const view = turnView(turn, {
-    onAgain: () => { if (!running) { const { question, pictures } = dropLast(); ask(question, pictures); } },
+    onAgain: () => { if (!running) { const { question, attachments } = dropLast(); ask(question, attachments); } },
     onEdit: () => edit(turn),
     onCode: () => showCode(turn.body),
   });
@@ -132,9 +147,13 @@ function following(change) {
   if (wasAtEnd) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
 }
 
-function send() {
+async function send() {
+  await tray.isRead();
   const question = prompt.value.trim();
   if (!question || running || !model.value) return;
+  const before = isEditing ? views.slice(0, -1) : views;
+  const wrong = tooMuch(requestFor(question, tray.held(), before), mostBytes);
+  if (wrong) return tray.complain([wrong]);
   if (isEditing) dropLast();
   isEditing = false;
   write("");
@@ -145,7 +164,7 @@ function edit(turn) {
   if (running) return;
   isEditing = true;
   write(turn.question);
-  tray.put(turn.pictures ?? []);
+  tray.put(turn.attachments ?? []);
   drawn();
   prompt.focus();
 }
@@ -247,8 +266,11 @@ function turnTabs(event) {
 
 function keep() {
   const form = Object.fromEntries([...SETTINGS, "system"].map((name) => [name, $(name).value]));
-  // What a tab may keep is small: pictures are left out, and the page says so.
-  const turns = views.map(({ turn }) => ({ ...turn, pictures: [], numLost: (turn.pictures?.length ?? 0) + (turn.numLost ?? 0) }));
+  // What a tab may keep is small: pictures and videos are left out, and the page says so.
+  const turns = views.map(({ turn }) => {
+    const { attachments = [], lost = [] } = turn;
+    return { ...turn, attachments: [], lost: [...attachments.map(({ kind }) => kind), ...lost] };
+  });
   const kept = { chosen, form, turns };
   try {
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
@@ -268,23 +290,6 @@ function restore() {
 // Keys and clicks
 
 $("attach").addEventListener("click", () => $("files").click());
-$("files").addEventListener("change", async () => {
-  await tray.add($("files").files);
-  $("files").value = "";
-  prompt.focus();
-});
-prompt.addEventListener("paste", (event) => {
-  if (!event.clipboardData.files.length) return;
-  event.preventDefault();
-  tray.add(event.clipboardData.files);
-});
-for (const kind of ["dragover", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    if (!event.dataTransfer.types.includes("Files")) return;
-    event.preventDefault();
-    if (kind === "drop") tray.add(event.dataTransfer.files);
-  });
-}
 prompt.addEventListener("input", grow);
 prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -322,10 +327,10 @@ $("key-form").addEventListener("submit", (event) => {
   $("key").value = "";
   loadModels();
 });
-$("show-code").addEventListener("click", () => showCode(brief(requestFor(prompt.value.trim() || "Hello", [], views))));
+$("show-code").addEventListener("click", () => showCode(brief(requestFor(prompt.value.trim() || "Hello", tray.held(), views))));
 $("close-code").addEventListener("click", () => $("code").close());
 $("code").querySelector(".tabs").addEventListener("keydown", turnTabs);
-model.addEventListener("change", () => { named(); keep(); });
+model.addEventListener("change", () => { named(); tray.complain([]); keep(); });
 $("settings").addEventListener("input", () => { digest(); keep(); });
 $("ideas").append(...IDEAS.map((idea) => {
   const offer = make("button", idea);

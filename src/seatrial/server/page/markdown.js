@@ -172,3 +172,10 @@ export function make(name, ...children) {
   node.append(...children);
   return node;
 }
+
+// The same with a class.
+export function part(name, className, ...children) {
+  const node = make(name, ...children);
+  node.className = className;
+  return node;
+}

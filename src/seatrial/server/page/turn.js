@@ -1,14 +1,14 @@
 // One turn of the conversation on the page: a question, the reasoning folded away, the answer, its figures.
 
+import { exhibit } from "./attachments.js";
 import { copyText } from "./copy.js";
-import { make, show } from "./markdown.js";
-import { thumbnail } from "./pictures.js";
+import { make, part, show } from "./markdown.js";
 
 export function turnView(turn, { onAgain, onEdit, onCode }) {
   const question = part("div", "question", make("p", turn.question));
   question.prepend(part("span", "sr", "You: "));
-  if (turn.pictures?.length) question.prepend(part("div", "pictures", ...turn.pictures.map(thumbnail)));
-  if (turn.numLost) question.append(part("p", "lost", `${counted(turn.numLost, "picture")} not kept over the reload`));
+  if (turn.attachments?.length) question.prepend(part("div", "shown", ...turn.attachments.map(exhibit)));
+  if (turn.lost?.length) question.append(part("p", "lost", `${each(turn.lost)} not kept over the reload`));
   if (turn.question.length > 160 || turn.question.includes("\n")) question.classList.add("long");
   const edit = button("Edit", onEdit);
   const model = part("p", "model", turn.model);
@@ -68,10 +68,10 @@ function measured({ state, finish, usage, sent, first, last }) {
 const figure = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(value >= 1 ? 3 : 2));
 const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
-function part(name, className, ...children) {
-  const node = make(name, ...children);
-  node.className = className;
-  return node;
+// Kinds as they are counted: "2 pictures and 1 video".
+function each(kinds) {
+  const numbers = ["picture", "video"].map((kind) => [kinds.filter((other) => other === kind).length, kind]);
+  return numbers.filter(([count]) => count).map(([count, kind]) => counted(count, kind)).join(" and ");
 }
 
 function button(label, onClick) {
