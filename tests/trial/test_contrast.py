@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.trial.contrast import most_contrasting
+from seatrial.trial.contrast import most_contrasting, most_telling
 
 
 def test_the_widest_spread_comes_first_then_the_evenest_split_then_the_id() -> None:
@@ -24,6 +24,12 @@ def test_the_widest_spread_comes_first_then_the_evenest_split_then_the_id() -> N
 def test_where_nobody_can_differ_there_is_nothing_to_look_at() -> None:
     assert most_contrasting({"a": [1.0], "b": []}) == []
     assert most_contrasting({}) == []
+
+
+def test_items_that_all_failed_come_behind_those_that_differ_and_before_those_that_all_got_right() -> None:
+    scores = {"right": [1.0, 1.0], "b": [0.0, 0.0], "a": [0.0], "half": [0.5, 0.5], "differs": [0.0, 1.0], "none": []}
+    assert most_telling(scores) == ["differs", "a", "b", "half", "right"]
+    assert most_telling({}) == []
 
 
 @given(

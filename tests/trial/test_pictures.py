@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from collections.abc import AsyncIterator
@@ -10,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from sample_drawings import chart, put, receipt
-from trial_values import Echo, candidate, run, workload
+from sample_drawings import chart, put, receipt, write_video
+from trial_values import Echo, candidate, observation, run, workload
 
 from seatrial.chat import ChatEvent, ChatRequest, TextDelta
 from seatrial.trial import pictures as module
@@ -73,13 +74,65 @@ async def test_pictures_of_items_that_tell_candidates_apart_are_kept(tmp_path: P
     assert not list((tmp_path / "run" / FOLDER).glob(".*"))
 
 
-async def test_nothing_is_kept_where_nobody_differs_or_nothing_is_to_be_seen(tmp_path: Path) -> None:
-    file = put(tmp_path, "a.png", receipt(1))
-    await run(plan_of(asks("a", file), candidates=(RIGHT,)), tmp_path / "alike", provider_for)
-    assert not (tmp_path / "alike" / FOLDER).exists()
+async def test_a_page_that_every_model_failed_can_be_looked_at(tmp_path: Path) -> None:
+    files = [put(tmp_path, f"{name}.png", receipt(place, num_lines=1)) for place, name in enumerate("abcd")]
+    items = [asks(file.stem, file) for file in files]
+    mute = candidate("mute", runs_here=True)
+
+    def nobody_knows(candidate: Candidate, workload: Workload) -> Any:
+        return Mute()
+
+    await run(plan_of(*items, candidates=(WRONG, mute)), tmp_path / "run", nobody_knows)
+    kept = RunPictures(tmp_path / "run")
+    assert all(kept.small(key_of(file)) for file in files)
+
+
+async def test_of_many_items_those_that_differ_come_first_then_those_that_all_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_ITEMS", 3)
+    files = {name: put(tmp_path, f"{name}.png", receipt(place, num_lines=1)) for place, name in enumerate("abcde")}
+    plan = plan_of(*[asks(name, file) for name, file in files.items()])
+    seen = [
+        observation(f"{who.id}-{item}", candidate=who.id, item=item, score=score)
+        for item, scores in {"a": (1, 1), "b": (0, 0), "c": (0, 1), "d": (0, 0), "e": (1, 0)}.items()
+        for who, score in zip((RIGHT, WRONG), scores, strict=True)
+    ]
+    keep_pictures(tmp_path, plan.workloads, seen)
+    kept = RunPictures(tmp_path)
+    assert [name for name, file in files.items() if kept.find(key_of(file))] == ["b", "c", "e"]
+
+
+async def test_nothing_is_kept_where_nothing_is_to_be_seen(tmp_path: Path) -> None:
     await run(plan_of(Item("a", "say a", "a")), tmp_path / "plain", provider_for)
     assert not (tmp_path / "plain" / FOLDER).exists()
     assert b"pictures" not in (tmp_path / "plain" / ITEMS).read_bytes()
+
+
+@pytest.mark.parametrize("is_video", [False, True])
+async def test_a_file_that_has_changed_is_not_shown_as_what_was_asked_about(tmp_path: Path, is_video: bool) -> None:
+    file = put(tmp_path, "a.png", receipt(1))
+    if is_video:
+        file = tmp_path / "film.mp4"
+        write_video(file, ["red"] * 4)
+    item = asks("a", file)
+    if is_video:
+        item = dataclasses.replace(item, pictures=(), video=file)
+    key, was = key_of(file), file.read_bytes()
+    plan = plan_of(item)
+    seen = [observation("1", item="a", score=1.0), observation("2", item="a", candidate="other", score=0.0)]
+    if is_video:
+        write_video(file, ["blue"] * 4)
+    else:
+        put(tmp_path, "a.png", receipt(2))
+    keep_pictures(tmp_path, plan.workloads, seen)
+    found = RunPictures(tmp_path).find(key)
+    assert found is not None
+    assert found.fault.startswith("The file was changed after the workload was loaded")
+    assert RunPictures(tmp_path).small(key) is None
+    file.write_bytes(was)
+    keep_pictures(tmp_path, plan.workloads, seen)
+    assert RunPictures(tmp_path).small(key) is not None
 
 
 async def test_a_run_that_goes_on_makes_no_picture_again(tmp_path: Path) -> None:
@@ -110,7 +163,7 @@ async def test_damaged_and_missing_files_are_said_and_fail_nothing(tmp_path: Pat
     assert [bool(each and each.fault) for each in found] == [True, True, False]
     assert "damaged or cut short" in (found[0].fault if found[0] else "")
     assert kept.small(ran.items[0].pictures[0].key) is None
-    put(tmp_path, "gone.png", receipt(1))
+    gone.write_bytes(sound.read_bytes() + b"gone")
     keep_pictures(tmp_path / "run", plan.workloads, ran.observations)
     assert RunPictures(tmp_path / "run").small(ran.items[0].pictures[1].key) is not None
 

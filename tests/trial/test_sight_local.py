@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from trial_values import candidate, run
+from trial_values import candidate, run, workload
 
 from seatrial.providers.local import load_local
 from seatrial.trial.plan import plan_trial
 from seatrial.trial.record import Candidate
 from seatrial.workload.loading import load_workload
-from seatrial.workload.specification import Workload
+from seatrial.workload.specification import Item, Workload
 
 
 @pytest.mark.slow
@@ -48,13 +49,13 @@ async def test_a_damaged_video_fails_its_item_by_its_name_alone(
     tmp_path: Path, tiny_vision: Callable[..., Any]
 ) -> None:
     """What failed stands in the run, which may be published: the folders of this machine are nobody's business."""
-    (tmp_path / "w").mkdir()
-    (tmp_path / "w" / "film.mp4").write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(64))
-    asked = tmp_path / "w" / "items.jsonl"
-    asked.write_text('{"id": "a", "input": "What happens?", "expected": "a", "video": "film.mp4"}\n')
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(64))
+    digest = hashlib.sha256(film.read_bytes()).hexdigest()
+    item = Item("a", "What happens?", "a", video=film, media_sha256=(digest,))  # loading would refuse it
     folder = tiny_vision().write_folder(tmp_path / "sees")
     sees = candidate("sees", kind="path", target="sees", model=None, runs_here=True, settings={"max_tokens": 4})
-    plan = plan_trial((sees,), (load_workload(str(asked), scorer="exact"),), seed=0)
+    plan = plan_trial((sees,), (workload(items=(item,)),), seed=0)
 
     def provider_for(one: Candidate, of: Workload) -> Any:
         return load_local(folder, dtype="float32", device="cpu", name=one.id)

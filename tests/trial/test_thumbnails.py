@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sample_drawings import chart, noise, png, put, receipt
+from sample_drawings import chart, noise, png, put, receipt, write_video
 
 from seatrial.errors import InputError
-from seatrial.trial.thumbnails import LARGER_BYTES, SMALL_BYTES, SMALL_EDGES, Version, make_versions
+from seatrial.trial.thumbnails import LARGER_BYTES, SMALL_BYTES, SMALL_EDGES, Version, Versions, make_versions
+
+
+def versions(path: Path, *, is_video: bool = False) -> Versions:
+    """Those of a file that is as it was when its workload was loaded."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return make_versions(path, digest, is_video=is_video)
 
 
 def opened(version: Version) -> Image.Image:
@@ -39,7 +45,7 @@ PICTURES = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_versions_keep_their_bounds_and_their_shape(name: str, tmp_path: Path) -> None:
     picture = PICTURES[name]()
-    made = make_versions(put(tmp_path, "a.png", picture))
+    made = versions(put(tmp_path, "a.png", picture))
     assert (made.width, made.height) == picture.size
     small = opened(made.small)
     assert len(made.small.data) <= SMALL_BYTES
@@ -57,7 +63,7 @@ def test_versions_keep_their_bounds_and_their_shape(name: str, tmp_path: Path) -
 def test_a_receipt_is_still_legible(tmp_path: Path) -> None:
     """Its small version is near its size, and close to it in every pixel."""
     picture = receipt(1)
-    small = opened(make_versions(put(tmp_path, "a.png", picture)).small).convert("L")
+    small = opened(versions(put(tmp_path, "a.png", picture)).small).convert("L")
     assert max(small.size) >= 0.8 * max(picture.size)
     wanted = picture.resize(small.size, Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(small, dtype=float) - np.asarray(wanted)).mean() < 6
@@ -69,10 +75,10 @@ def test_what_is_turned_and_transparent_is_shown_upright_on_white(tmp_path: Path
     turned = BytesIO()
     Image.new("RGB", (80, 30), "red").save(turned, "JPEG", exif=exif)
     (tmp_path / "turned.jpg").write_bytes(turned.getvalue())
-    made = make_versions(tmp_path / "turned.jpg")
+    made = versions(tmp_path / "turned.jpg")
     assert (made.width, made.height) == (30, 80)
     assert b"Exif" not in made.small.data
-    clear = make_versions(put(tmp_path, "clear.png", Image.new("RGBA", (20, 20), (255, 0, 0, 0))))
+    clear = versions(put(tmp_path, "clear.png", Image.new("RGBA", (20, 20), (255, 0, 0, 0))))
     assert np.asarray(opened(clear.small)).min() > 250
 
 
@@ -80,17 +86,17 @@ def test_what_is_turned_and_transparent_is_shown_upright_on_white(tmp_path: Path
 def test_what_is_no_picture_is_said_to_be_so(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(InputError):
-        make_versions(tmp_path / "a.png")
+        versions(tmp_path / "a.png")
 
 
 def test_a_missing_file_a_folder_and_a_bomb_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
-        make_versions(tmp_path / "none.png")
+        versions(tmp_path / "none.png")
     with pytest.raises(InputError):
-        make_versions(tmp_path)
+        versions(tmp_path)
     put(tmp_path, "bomb.png", Image.new("1", (12_000, 6_000)))
     with pytest.raises(InputError, match="pixels"):
-        make_versions(tmp_path / "bomb.png")
+        versions(tmp_path / "bomb.png")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -100,7 +106,7 @@ def test_a_spoilt_file_gives_a_version_or_a_reason(tmp_path: Path, place: int, b
     content[place % len(content)] = byte
     (tmp_path / "a.png").write_bytes(content[: len(content) - cut])
     try:
-        made = make_versions(tmp_path / "a.png")
+        made = versions(tmp_path / "a.png")
     except InputError:
         return
     assert len(made.small.data) <= SMALL_BYTES
@@ -108,20 +114,10 @@ def test_a_spoilt_file_gives_a_version_or_a_reason(tmp_path: Path, place: int, b
 
 def test_a_video_is_shown_by_a_frame_from_its_middle(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    _write_video(path, ["red"] * 24 + ["green"] * 24 + ["blue"] * 24)
-    made = make_versions(path, is_video=True)
+    write_video(path, ["red"] * 24 + ["green"] * 24 + ["blue"] * 24)
+    made = versions(path, is_video=True)
     red, green, blue = opened(made.small).convert("RGB").resize((1, 1)).getpixel((0, 0))
     assert green > max(red, blue)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError):
-        make_versions(path, is_video=True)
-
-
-def _write_video(path: Path, colours: list[str]) -> None:
-    av: Any = pytest.importorskip("av")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=8)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        for colour in colours:
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (160, 96), colour))))
-        container.mux(stream.encode())
+        versions(path, is_video=True)

@@ -13,6 +13,7 @@ from PIL import Image
 
 import seatrial.workload.data.documents as documents
 from seatrial.chat import ImagePart
+from seatrial.workload.data.documents import charts, generate, invoices, receipts, tables
 from seatrial.workload.data.documents.charts import Series, draw_chart
 from seatrial.workload.data.documents.generate import (
     DOCUMENTS_EACH,
@@ -21,14 +22,16 @@ from seatrial.workload.data.documents.generate import (
     MOST_DIFFERENCE,
     PICTURES,
     QUESTIONS_EACH,
+    Drawn,
     difference,
     document_names,
     draw,
     records,
+    write_documents,
 )
 from seatrial.workload.data.documents.invoices import Bill, draw_invoice
 from seatrial.workload.data.documents.names import amount
-from seatrial.workload.data.documents.page import missing_fonts
+from seatrial.workload.data.documents.page import Sheet, missing_fonts
 from seatrial.workload.data.documents.receipts import Purchase, draw_receipt
 from seatrial.workload.data.documents.tables import Contents, draw_table_page
 from seatrial.workload.loading import load_workload
@@ -65,6 +68,89 @@ def test_a_document_is_what_the_script_draws(name: str) -> None:
 def test_all_documents_are_what_the_script_draws() -> None:
     made = [record for name in document_names() for record in records(draw(name))]
     assert made == [*ITEMS, *EXAMPLES]
+
+
+FEW_ANSWERS = [(2, "chart-09"), (4, "chart-08"), (7, "table-17"), (8, "chart-19"), (10, "chart-15"), (11, "table-16")]
+"""Seeds and documents whose first drawing has one answer to all of its questions."""
+
+
+def asks_enough(drawn: Drawn) -> bool:
+    answers = {question.answers[0] for question in drawn.asked}
+    return len(answers) == len(drawn.asked) == (1 if drawn.name.startswith("example-") else QUESTIONS_EACH)
+
+
+@with_fonts
+@pytest.mark.parametrize(("seed", "name"), FEW_ANSWERS)
+def test_a_document_with_too_few_answers_is_drawn_again(seed: int, name: str) -> None:
+    drawn = draw(name, seed)
+    assert asks_enough(drawn)
+    assert records(draw(name, seed)) == records(drawn)
+
+
+@with_fonts
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_any_seed_draws_every_document(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without letters and without what a scanner does, which take the time: other dice, as good as these."""
+    for module in (charts, invoices, receipts, tables):
+        monkeypatch.setattr(module, "scanned", lambda sheet, dice, **how: sheet.picture)
+        monkeypatch.setattr(module, "as_screen", lambda sheet: sheet.picture, raising=False)
+    monkeypatch.setattr(Sheet, "text", lambda sheet, x, y, text, how, **look: y + how.height)
+    assert all(asks_enough(draw(name, seed)) for name in document_names())
+
+
+@with_fonts
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_any_seed_draws_every_document_as_it_is(seed: int) -> None:
+    assert all(asks_enough(draw(name, seed)) for name in document_names())
+
+
+@pytest.fixture
+def few_documents(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The set, made of a few documents that are drawn quickly."""
+    drawn = ["table-17", "example-table-1"]
+    monkeypatch.setattr(generate, "document_names", lambda: iter(drawn))
+    return drawn
+
+
+@with_fonts
+def test_a_fresh_set_loads(few_documents: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "mine"
+    for _ in range(2):
+        write_documents(folder, seed=7)
+        workload = load_workload(str(folder))
+        assert (len(workload.items), len(workload.examples)) == (2, 1)
+    assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["example-table-1.png", "table-17.png"]
+    assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+
+
+@with_fonts
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_set_that_cannot_be_drawn_leaves_nothing(
+    few_documents: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    folder = tmp_path / "mine"
+    if is_there:
+        folder.mkdir()
+        (folder / "items.jsonl").write_text("before")
+    few_documents.append("map-1")
+    with pytest.raises(KeyError):
+        write_documents(folder, seed=7)
+    assert [path.name for path in tmp_path.rglob("*")] == (["mine", "items.jsonl"] if is_there else [])
+
+
+@with_fonts
+def test_the_command_says_what_is_wrong(
+    few_documents: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate.main(["--seed", "7", "--out", str(tmp_path / "mine")]) == 0
+    assert "items.jsonl: 2 lines" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert generate.main(["--seed", "7", "--out", str(tmp_path / "file" / "mine")]) == 1
+    assert "cannot be written" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        generate.main(["--seed", "7"])
+    assert "--out" in capsys.readouterr().err
 
 
 def test_there_are_enough_and_they_are_spread_evenly() -> None:

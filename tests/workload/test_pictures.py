@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import VIDEO, picture, write_picture
+from drawn import BEGINNING, film, picture, png_of_size, write_picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written import write_folder, write_lines
@@ -55,7 +53,7 @@ def test_a_picture_is_what_its_bytes_say(tmp_path: Path, form: str, media_type: 
 def test_several_pictures_and_a_video_stand_before_the_text_in_order(tmp_path: Path) -> None:
     for number in range(3):
         write_picture(tmp_path / f"{number}.png", colour=10 * number)
-    (tmp_path / "film.mp4").write_bytes(VIDEO)
+    (tmp_path / "film.mp4").write_bytes(film())
     workload = loaded(tmp_path, images=["2.png", "0.png", "2.png"], video="film.mp4")
     (item,) = workload.items
     assert [path.name for path in item.pictures] == ["2.png", "0.png", "2.png"]
@@ -131,8 +129,8 @@ def test_key_fields_out_of_pictures(tmp_path: Path) -> None:
         ({"images": ["a.png", "b.png"]}, "images[1]", "there is no file `b.png`"),
         ({"image": 3}, "image", "must be the name of a file"),
         ({"image": ""}, "image", "must be the name of a file"),
-        ({"image": ["a.png"]}, "image", "must be the name of a file"),
-        ({"images": "a.png"}, "images", "must be a list"),
+        ({"image": ["a.png"]}, "image", "must be the name of one file; a list of names goes into `images`"),
+        ({"images": "a.png"}, "images", "must be a list of at least one file's name. A single name goes into `image`"),
         ({"images": []}, "images", "at least one"),
         ({"images": ["a.png"] * 65}, "images", "lists 65 pictures; an item may have 64"),
         ({"image": "a.png", "images": ["a.png"]}, "images", "one or the other"),
@@ -164,13 +162,13 @@ def test_key_fields_out_of_pictures(tmp_path: Path) -> None:
         ({"image": "lfs.png"}, "image", "`git lfs pull` brings the file"),
         ({"image": "film.mp4"}, "image", "it is video/mp4"),
         ({"image": "noise.png"}, "image", "it is something else"),
-        ({"image": "cut.png"}, "image", "its header is damaged"),
+        ({"image": "cut.png"}, "image", "`cut.png` begins like a picture and is damaged or cut short"),
         ({"image": "vast.png"}, "image", "more than 67 million pixels"),
         ({"image": "bomb.png"}, "image", "more than 67 million pixels"),
         ({"video": "a.png"}, "video", "is no video that is taken: by its first bytes it is image/png. Save it"),
         ({"video": "phone.heic"}, "video", "is no video"),
         ({"video": "none.mp4"}, "video", "there is no file `none.mp4`"),
-        ({"video": ["film.mp4"]}, "video", "must be the name of a file"),
+        ({"video": ["film.mp4"]}, "video", "must be the name of one file, not a list: an item shows one video"),
         ({"image": "a.png", "input": 3}, "input", "must be a text"),
     ],
 )
@@ -202,7 +200,7 @@ def write_odd_files(folder: Path) -> None:
         "old.bmp": b"BM" + bytes(60),
         "phone.heic": b"\x00\x00\x00\x18ftypheic" + bytes(60),
         "lfs.png": b"version https://git-lfs.github.com/spec/v1\noid sha256:00",
-        "film.mp4": VIDEO,
+        "film.mp4": BEGINNING,
         "noise.png": bytes(range(128, 256)),
         "cut.png": cut,
         "vast.png": png_of_size(20_000, 6_000),
@@ -210,16 +208,6 @@ def write_odd_files(folder: Path) -> None:
     }
     for name, data in files.items():
         (folder / name).write_bytes(data)
-
-
-def png_of_size(width: int, height: int) -> bytes:
-    """A PNG whose header says this size, and which holds nothing."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
@@ -238,7 +226,7 @@ def test_files_that_are_too_large(tmp_path: Path) -> None:
     os.truncate(write_picture(tmp_path / "a.png"), 21 * 2**20)
     with pytest.raises(WorkloadError, match=r"`image`: `a.png` has 21 MiB; a picture may have 20 MiB"):
         loaded(tmp_path, image="a.png")
-    (tmp_path / "film.mp4").write_bytes(VIDEO)
+    (tmp_path / "film.mp4").write_bytes(film())
     os.truncate(tmp_path / "film.mp4", 5 * 2**30)
     with pytest.raises(WorkloadError, match=r"`video`: `film.mp4` has 5,120 MiB; a video may have 4,096 MiB"):
         loaded(tmp_path, video="film.mp4")
@@ -257,11 +245,11 @@ def test_a_picture_that_changes_after_loading_is_not_asked_about(tmp_path: Path)
 
 def test_a_video_that_changes_after_loading_is_not_asked_about(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
-    path.write_bytes(VIDEO)
+    path.write_bytes(film())
     write_picture(tmp_path / "a.png")
     workload = loaded(tmp_path, image="a.png", video="film.mp4")
     assert render(workload, workload.items[0])
-    path.write_bytes(VIDEO[:-1] + b"x")
+    path.write_bytes(film()[:-1] + b"x")
     with pytest.raises(WorkloadError, match=r"film\.mp4: was changed after the workload was loaded"):
         render(workload, workload.items[0])
     path.unlink()
@@ -273,7 +261,7 @@ def test_the_fingerprint_is_over_what_the_pictures_hold(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", colour=1)
     write_picture(tmp_path / "same.png", colour=1)
     write_picture(tmp_path / "other.png", colour=2)
-    (tmp_path / "film.mp4").write_bytes(VIDEO)
+    (tmp_path / "film.mp4").write_bytes(film())
     plain = loaded(tmp_path).fingerprint
     one = loaded(tmp_path, image="a.png").fingerprint
     assert loaded(tmp_path, image="same.png").fingerprint == one

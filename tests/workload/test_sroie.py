@@ -86,6 +86,17 @@ def test_an_incomplete_folder_is_named(tmp_path: Path) -> None:
         load_workload(str(folder))
 
 
+def test_two_files_of_one_receipt_are_named(tmp_path: Path) -> None:
+    folder = write_receipts(tmp_path / "mine", {"a": KEY, "b": KEY})
+    write_picture(folder / "img" / "b.png", colour=9)
+    with pytest.raises(WorkloadError, match=r"img: holds both `b.jpg` and `b.png` for the receipt `b`. Leave one out"):
+        load_workload(str(folder))
+    (folder / "img" / "b.png").unlink()
+    (folder / "key" / "a.txt").write_text(json.dumps(KEY))
+    with pytest.raises(WorkloadError, match=r"key: holds both `a.json` and `a.txt` for the receipt `a`. Leave one out"):
+        load_workload(str(folder))
+
+
 def test_where_the_receipts_can_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(

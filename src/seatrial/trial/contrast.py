@@ -15,6 +15,13 @@ def most_contrasting(scores: Mapping[str, Sequence[float]]) -> list[str]:
     return sorted(differing, key=lambda item: (-_spread(scores[item]), -_evenness(scores[item]), item))
 
 
+def most_telling(scores: Mapping[str, Sequence[float]]) -> list[str]:
+    """Every item that was answered: first those that differ, then the others, those that everybody failed before those
+    that everybody got right."""
+    alike = [item for item, each in scores.items() if each and _spread(each) == 0]
+    return [*most_contrasting(scores), *sorted(alike, key=lambda item: (scores[item][0], item))]
+
+
 def _spread(scores: Sequence[float]) -> float:
     return max(scores) - min(scores) if len(scores) > 1 else 0.0
 

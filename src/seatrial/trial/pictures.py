@@ -1,8 +1,9 @@
 """What a run folder keeps of its items' pictures, so that it can be judged and shown without the workload's files.
 
-At the end of a trial the pictures of those items on which candidates differ are made small and laid into `pictures/`:
-`KEY.webp`, where there is more to see `KEY-large.webp`, and a line each in `index.jsonl`. KEY stands for the content of
-the file. Pictures are for readers: nothing here ever fails a trial or a verdict, what cannot be kept is said instead.
+At the end of a trial the pictures of some items are made small and laid into `pictures/`: of those on which candidates
+differ, and while there is room of those that all failed and that all got right. There is `KEY.webp`, where there is
+more to see `KEY-large.webp`, and a line each in `index.jsonl`. KEY stands for the content of the file. Pictures are for
+readers: nothing here ever fails a trial or a verdict, what cannot be kept is said instead.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
-from seatrial.errors import InputError
-from seatrial.trial.contrast import most_contrasting
+from seatrial.errors import InputError, WorkloadError
+from seatrial.trial.contrast import most_telling
 from seatrial.trial.record import Observation, PictureRecord
 from seatrial.trial.thumbnails import SMALL_BYTES, Version, make_versions
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER, INDEX = "pictures", "index.jsonl"
 MOST_ITEMS = 24
-"""Items of a workload whose pictures are kept: the first of those that a verdict shows, and as many again."""
+"""Items of a workload whose pictures are kept: twice as many as a verdict shows."""
 
 MOST_EACH = 4
 """Pictures of one item that are kept and shown."""
@@ -94,9 +95,13 @@ class RunPictures:
 
 
 class _Source(NamedTuple):
-    key: str
+    sha256: str
     path: Path
     is_video: bool
+
+    @property
+    def key(self) -> str:
+        return self.sha256[:_KEY_DIGITS]
 
 
 def picture_records(item: Item) -> list[PictureRecord]:
@@ -113,7 +118,7 @@ def has_pictures(workloads: Iterable[PlannedWorkload]) -> bool:
 
 
 def keep_pictures(folder: Path, workloads: Iterable[PlannedWorkload], observations: Iterable[Observation]) -> None:
-    """Keep the pictures of items on which candidates differ; those that are kept already stay. Never raises."""
+    """Keep the pictures of items that tell most (`contrast`); those that are kept already stay. Never raises."""
     scores: dict[str, dict[str, dict[str, float]]] = {}
     for seen in observations:
         score = 0.0 if seen.failure else seen.score
@@ -138,25 +143,24 @@ def is_webp(data: bytes) -> bool:
 
 def _worth_keeping(items: Sequence[Item], scores: Mapping[str, Sequence[float]]) -> Iterator[_Source]:
     by_id = {item.id: item for item in items}
-    for item in [each for each in most_contrasting(scores) if each in by_id][:MOST_ITEMS]:
+    for item in [each for each in most_telling(scores) if each in by_id][:MOST_ITEMS]:
         yield from _sources(by_id[item])[:MOST_EACH]
 
 
 def _sources(item: Item) -> list[_Source]:
     files = [(path, False) for path in item.pictures] + ([(item.video, True)] if item.video is not None else [])
-    return [
-        _Source(digest[:_KEY_DIGITS], path, is_video)
-        for digest, (path, is_video) in zip(item.media_sha256, files, strict=True)
-    ]
+    return [_Source(digest, path, is_video) for digest, (path, is_video) in zip(item.media_sha256, files, strict=True)]
 
 
 def _kept(folder: Path, source: _Source) -> KeptPicture:
     """Make a picture's versions and write them; what went wrong stands in the line."""
     key = source.key
     try:
-        made = make_versions(source.path, is_video=source.is_video)
+        made = make_versions(source.path, source.sha256, is_video=source.is_video)
         _write(folder / _small_name(key), made.small.data)
         has_larger = made.larger is not None and _write_larger(folder / _larger_name(key), made.larger)
+    except WorkloadError as error:
+        return KeptPicture(key=key, fault=f"The file {error.reason}"[:_LONGEST_FAULT])
     except InputError as error:
         return KeptPicture(key=key, fault=error.reason[:_LONGEST_FAULT])
     except OSError as error:

@@ -1,8 +1,8 @@
 """Small versions of pictures, for people to look at beside an item: WebP, within a bound on bytes whatever is drawn.
 
-A picture's or video's file comes in; its size and its versions go out, or an `InputError` for what cannot be shown. A
-picture is opened as the models see it, turned upright and on white, so that a reader judges answers by the same sight.
-Pillow is loaded with the first picture.
+A picture's or video's file comes in, with the SHA-256 of what was asked about; its size and its versions go out, or an
+`InputError` for what cannot be shown. A picture is opened as the models see it, turned upright and on white, so that a
+reader judges answers by the same sight. Pillow is loaded with the first picture.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from seatrial.errors import InputError
+from seatrial.workload.media import check_unchanged, read_unchanged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +30,6 @@ SMALL_EDGES = (640, 512, 416, 336, 256, 192, 128, 96, 64)
 LARGER_EDGES = (1600, 1280, 1024, 800, 640, 512)
 _QUALITIES = (74, 42)
 _HOPE = 1.3
-_MOST_FILE_BYTES = 64 << 20
 
 
 class Version(NamedTuple):
@@ -49,12 +49,14 @@ class Versions(NamedTuple):
     larger: Version | None
 
 
-def make_versions(path: Path, *, is_video: bool = False) -> Versions:
+def make_versions(path: Path, sha256: str, *, is_video: bool = False) -> Versions:
     """The versions of a picture, or of a frame from the middle of a video.
 
-    Raises InputError for what is missing, no picture, too large or damaged.
+    Raises:
+        WorkloadError: the file is missing, or holds something else than it did.
+        InputError: what is no picture, too large or damaged.
     """
-    picture = _frame(path) if is_video else _picture(path)
+    picture = _frame(path, sha256) if is_video else _picture(path, sha256)
     small = _fitting(picture, SMALL_EDGES, SMALL_BYTES)
     if small is None:
         raise InputError(f"No version of it is small enough to be shown ({SMALL_BYTES:,} bytes).", path=path)
@@ -64,23 +66,18 @@ def make_versions(path: Path, *, is_video: bool = False) -> Versions:
     return Versions(*picture.size, small, larger if shows_more else None)
 
 
-def _picture(path: Path) -> Image:
+def _picture(path: Path, sha256: str) -> Image:
     from seatrial.models.pictures import open_picture
 
-    try:
-        num_bytes = path.stat().st_size
-        if num_bytes > _MOST_FILE_BYTES:
-            raise InputError(f"It has {num_bytes:,} bytes; at most {_MOST_FILE_BYTES:,} are opened.", path=path)
-        return open_picture(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"Cannot be read: {error.strerror or error}.", path=path) from error
+    return open_picture(read_unchanged(path, sha256))
 
 
-def _frame(path: Path) -> Image:
+def _frame(path: Path, sha256: str) -> Image:
     """The frame in the middle of three that are spread over the video."""
     from seatrial.models.pictures import sample_video
     from seatrial.models.vision_config import VideoRules
 
+    check_unchanged(path, sha256)
     frames = sample_video(path, VideoRules(fps=1.0, max_frames=3, longest_edge=SMALL_EDGES[0])).frames
     return frames[len(frames) // 2].picture
 

@@ -15,6 +15,7 @@ from seatrial.chat import Message, Role, message
 from seatrial.errors import WorkloadError, nearest_names
 from seatrial.workload.lines import Line, read_lines
 from seatrial.workload.media import Media, MediaFolder
+from seatrial.workload.media_fields import refuse_misnamed
 from seatrial.workload.specification import Item
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -62,6 +63,7 @@ def _item(line: Line, beside: MediaFolder, cluster: str | None, cluster_required
     group = _name(record, cluster) if cluster is not None else None
     if group is None and cluster_required:
         raise _lacks(record, cast(str, cluster), "`workload.toml` names it as the cluster field.")
+    refuse_misnamed(record, cluster)
     media = beside.media(record)
     if "messages" in record:
         messages, expected = _conversation(record)

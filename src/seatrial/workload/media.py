@@ -12,21 +12,22 @@ import hashlib
 import os
 import re
 import stat
-import warnings
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
-from seatrial.errors import WorkloadError, nearest_names
+from seatrial.errors import InputError, WorkloadError, nearest_names
+from seatrial.workload.decoding import check_picture, check_video
+from seatrial.workload.media_fields import picture_names, video_name
 from seatrial.workload.media_types import picture_type, video_type, what_it_is
 
-MOST_PICTURES = 64
 MOST_PICTURE_BYTES, MOST_VIDEO_BYTES = 20 * 2**20, 4 * 2**30
-MOST_PIXELS = 1 << 26
+MOST_DECODED_PIXELS = 1 << 32
+"""Pixels of all pictures in a folder that are decoded at loading; of those beyond, only the heads are looked at."""
+
 _LONGEST_NAME = 1024
 _HEAD_BYTES = 512
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 _Kind = Literal["picture", "video"]
@@ -41,11 +42,12 @@ class Media(NamedTuple):
 
 
 class MediaFolder:
-    """The files beside a workload's items. Each is read once, however many items show it."""
+    """The files beside a workload's items. Each is looked at once, however many items show it."""
 
     def __init__(self, folder: Traversable) -> None:
         self._folder = folder
         self._known: dict[tuple[str, _Kind], tuple[Path, str]] = {}
+        self._pixels_left = MOST_DECODED_PIXELS
 
     def media(self, record: Mapping[str, Any]) -> Media:
         """What the record's fields show; nothing where it has none of them.
@@ -53,9 +55,9 @@ class MediaFolder:
         Raises:
             WorkloadError: a field of the wrong kind, or a name that leads to no picture or video; names the field.
         """
-        pictures = [self._file(name, field, "picture") for field, name in _picture_names(record)]
-        video = record.get("video")
-        films = [self._file(video, "video", "video")] if video is not None else []
+        pictures = [self._file(name, field, "picture") for field, name in picture_names(record)]
+        film = video_name(record)
+        films = [self._file(film.name, film.field, "video")] if film is not None else []
         return Media(
             pictures=tuple(path for path, _ in pictures),
             video=films[0][0] if films else None,
@@ -68,10 +70,23 @@ class MediaFolder:
                 return self._known[name, kind]
             path = _inside(self._folder, name)
             found = path, _checked(path, name, kind)
+            self._look(path, name, kind)
         except _Refused as refused:
             raise WorkloadError(str(refused), field=field) from None
         self._known[name, kind] = found
         return found
+
+    def _look(self, path: Path, name: str, kind: _Kind) -> None:
+        """Decode what will be shown, within the bound on all pictures."""
+        try:
+            if kind == "video":
+                check_video(path)
+                return
+            self._pixels_left -= check_picture(path, most_decoded=self._pixels_left)
+        except InputError as error:
+            raise _Refused(f"`{name}` {error.reason}") from None
+        except OSError as error:
+            raise _Refused(f"`{name}` cannot be read ({error.strerror or error}).") from None
 
 
 class _Refused(Exception):
@@ -85,7 +100,8 @@ def read_unchanged(path: Path, sha256: str) -> bytes:
         WorkloadError: it is no longer there, or holds something else by now.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_PICTURE_BYTES + 1)
     except OSError as error:
         raise _gone(path, error) from None
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -114,22 +130,6 @@ def _changed(path: Path) -> WorkloadError:
         "was changed after the workload was loaded. Run the command again, in a new folder, to ask about it.",
         path=path,
     )
-
-
-def _picture_names(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The names of the record's pictures, each with its field."""
-    one, several = record.get("image"), record.get("images")
-    if one is not None and several is not None:
-        raise WorkloadError("stands beside `image`: an item has one or the other.", field="images")
-    if one is not None:
-        return [("image", one)]
-    if several is None:
-        return []
-    if not isinstance(several, list) or not several:
-        raise WorkloadError("must be a list of at least one file's name.", field="images")
-    if len(several) > MOST_PICTURES:
-        raise WorkloadError(f"lists {len(several):,} pictures; an item may have {MOST_PICTURES}.", field="images")
-    return [(f"images[{place}]", name) for place, name in enumerate(several)]
 
 
 def _inside(folder: Traversable, name: Any) -> Path:
@@ -187,8 +187,6 @@ def _checked(path: Path, name: str, kind: _Kind) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _Refused(f"`{name}` cannot be read ({error.strerror or error}).") from None
-    if kind == "picture":
-        _check_size(path, name)
     return digest
 
 
@@ -201,20 +199,3 @@ def _check_kind(head: bytes, name: str, kind: _Kind) -> None:
         raise _Refused(
             f"`{name}` is no {kind} that is taken: by its first bytes it is {what_it_is(head)}. Save it as {wanted}."
         )
-
-
-def _check_size(path: Path, name: str) -> None:
-    """Width and height as the header has them; no pixel is decoded."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as picture:
-                width, height = picture.size
-    except Image.DecompressionBombError:
-        width, height = 1, MOST_PIXELS + 1
-    except Exception as error:  # Pillow's readers raise what they like at a damaged header
-        raise _Refused(f"`{name}` begins like a picture and is none: its header is damaged ({error}).") from None
-    if width * height > MOST_PIXELS:
-        raise _Refused(f"`{name}` has more than {MOST_PIXELS // 10**6} million pixels, the limit. Make it smaller.")

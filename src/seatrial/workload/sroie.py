@@ -55,8 +55,8 @@ def read_sroie(folder: Path) -> Receipts:
     """The receipts of a folder, in the order of their names; those of one company share a cluster.
 
     Raises:
-        WorkloadError: a receipt without its key or the other way round, a key that is no such object, a picture that
-            is none; names the file.
+        WorkloadError: a receipt without its key or the other way round, or with two, a key that is no such object, a
+            picture that is none; names the file.
     """
     pictures = _by_stem(folder / _PICTURES, _PICTURE_ENDS)
     keys = _by_stem(folder / _KEYS, _KEY_ENDS)
@@ -100,7 +100,15 @@ def _by_stem(folder: Path, ends: tuple[str, ...]) -> dict[str, Path]:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ends and path.name[0] != ".")
     except OSError as error:
         raise WorkloadError(f"cannot be read ({error.strerror or error}).", path=folder) from None
-    return {path.stem: path for path in files}
+    by_stem: dict[str, Path] = {}
+    for path in files:
+        first = by_stem.setdefault(path.stem, path)
+        if first is not path:
+            raise WorkloadError(
+                f"holds both `{first.name}` and `{path.name}` for the receipt `{path.stem}`. Leave one out.",
+                path=folder,
+            )
+    return by_stem
 
 
 def _key(path: Path) -> dict[str, Any]:

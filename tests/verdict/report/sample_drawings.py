@@ -76,5 +76,17 @@ def webp(picture: Image.Image, quality: int = 60) -> bytes:
     return file.getvalue()
 
 
+def write_video(path: Path, colours: list[str]) -> None:
+    """An MP4 of one colour after the other, eight frames a second."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for colour in colours:
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (160, 96), colour))))
+        container.mux(stream.encode())
+
+
 def _font(size: int) -> Any:
     return ImageFont.load_default(size)

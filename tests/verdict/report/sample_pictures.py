@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sample
@@ -28,6 +29,7 @@ def shown(picture: Image.Image, name: str, **changes: Any) -> PictureShown:
     return PictureShown(**values | changes)
 
 
+@cache
 def pictured_document() -> Document:
     """Two candidates that read documents: receipts, a chart, several pictures, a video, and one that is damaged."""
     large = "pictures/0123456789abcdef0123456789abcdef-large.webp"

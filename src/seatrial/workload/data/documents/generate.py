@@ -6,6 +6,7 @@
 
 Each document is drawn by dice of its own, seeded by the seed and its name, so that any one can be drawn alone. Another
 version of FreeType may set a letter a little differently, so pictures are compared with a tolerance, and texts exactly.
+A set is drawn beside its folder and moved there when it is whole.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from seatrial.workload.data.documents.page import Document, Question, missing_fo
 from seatrial.workload.data.documents.receipts import draw_receipt
 from seatrial.workload.data.documents.tables import draw_table_page
 
+HERE = Path(__file__).parent
 SEED = 20_261
 DOCUMENTS_EACH, QUESTIONS_EACH, EXAMPLES_EACH = 24, 2, 3
 PICTURES = "pictures"
@@ -51,12 +53,18 @@ class Drawn(NamedTuple):
 
 
 def draw(name: str, seed: int = SEED) -> Drawn:
-    """The document of a name such as `receipt-07` or `example-chart-1`."""
-    is_example = name.startswith("example-")
+    """The document of a name such as `receipt-07` or `example-chart-1`.
+
+    It is drawn again, by the same dice, while too few of its questions have answers of their own.
+    """
+    num_asked = 1 if name.startswith("example-") else QUESTIONS_EACH
     kind, number = name.removeprefix("example-").rsplit("-", 1)
     dice = random.Random(f"{seed}/{name}")
-    document = KINDS[kind](dice)
-    return Drawn(name, kind, document, _asked(document, int(number), 1 if is_example else QUESTIONS_EACH, dice))
+    while True:
+        document = KINDS[kind](dice)
+        asked = _asked(document, int(number), num_asked, dice)
+        if asked:
+            return Drawn(name, kind, document, asked)
 
 
 def document_names() -> Iterator[str]:
@@ -91,13 +99,37 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return ImageStat.Stat(ImageChops.difference(*greys)).mean[0]
 
 
-def main() -> int:
-    """Draw the workload, or check it; 1 where the check fails or a font is missing."""
+def write_documents(folder: Path, seed: int = SEED) -> None:
+    """Draw a set and lay it into `folder`: all of it, or nothing where it cannot be drawn.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    folder = folder.resolve()
+    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        (part / PICTURES).mkdir(parents=True)
+        _draw_into(part, seed)
+        if folder != HERE:
+            shutil.copyfile(HERE / "workload.toml", part / "workload.toml")
+        if folder.exists():
+            _move_into(folder, part)
+        else:
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the workload, or check it; 1 where the check fails, a font is missing or the folder cannot be written."""
     parser = argparse.ArgumentParser(description="Draw the documents workload, or check it.")
     parser.add_argument("--check", action="store_true", help="compare what is there with what would be drawn")
     parser.add_argument("--seed", type=int, default=SEED, help="another set of documents")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where to write it")
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=HERE, help="where to write it")
+    options = parser.parse_args(arguments)
+    if options.seed != SEED and options.out.resolve() == HERE and not options.check:
+        parser.error("another seed would replace the documents that come with Seatrial; say `--out FOLDER`")
     missing = missing_fonts()
     if missing:
         print(f"Fonts that are missing: {', '.join(missing)}. On Debian: apt install fonts-dejavu fonts-liberation")
@@ -106,14 +138,27 @@ def main() -> int:
 
 
 def _asked(document: Document, number: int, count: int, dice: random.Random) -> tuple[Question, ...]:
-    """Some of a document's questions: for every third its first one (a total, a value), else one in turn; then dice."""
+    """Some of a document's questions: for every third its first one (a total, a value), else one in turn; then dice.
+
+    None of them where fewer than `count` have an answer that the first one has not.
+    """
     first = document.questions[0 if number % 3 == 0 else number % len(document.questions)]
     others = [question for question in document.questions if question.answers[0] != first.answers[0]]
-    return (first, *dice.sample(others, count - 1))
+    return (first, *dice.sample(others, count - 1)) if len(others) >= count - 1 else ()
 
 
 def _write(folder: Path, seed: int) -> int:
-    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    try:
+        write_documents(folder, seed)
+    except OSError as error:
+        print(f"{folder} cannot be written ({error.strerror or error}).")
+        return 1
+    for name in ("items.jsonl", "examples.jsonl"):
+        print(f"{name}: {len((folder / name).read_bytes().splitlines())} lines")
+    return 0
+
+
+def _draw_into(folder: Path, seed: int) -> None:
     texts = {"items.jsonl": "", "examples.jsonl": ""}
     for name in document_names():
         drawn = draw(name, seed)
@@ -121,14 +166,14 @@ def _write(folder: Path, seed: int) -> int:
         file = "examples.jsonl" if name.startswith("example-") else "items.jsonl"
         texts[file] += "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records(drawn))
     for file, text in texts.items():
-        partial = folder / f"{file}.part"
-        partial.write_bytes(text.encode())
-        os.replace(partial, folder / file)
-        print(f"{file}: {text.count(chr(10))} lines")
-    manifest = Path(__file__).parent / "workload.toml"
-    if folder.resolve() != manifest.parent:
-        shutil.copyfile(manifest, folder / manifest.name)
-    return 0
+        (folder / file).write_bytes(text.encode())
+
+
+def _move_into(folder: Path, part: Path) -> None:
+    """Files over those of the same names, the pictures first."""
+    (folder / PICTURES).mkdir(exist_ok=True)
+    for file in (*(part / PICTURES).iterdir(), *(path for path in part.iterdir() if path.is_file())):
+        os.replace(file, folder / file.relative_to(part))
 
 
 def _check(folder: Path, seed: int) -> int:

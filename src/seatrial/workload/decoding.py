@@ -1,0 +1,128 @@
+"""Whether what an item shows can be looked at: a picture is decoded once, of a video its first frame.
+
+In: a path. Out: nothing, or an `InputError` that says what is wrong with the file, to be put behind its name. A file
+that is whole at its head alone would otherwise be found out when it is asked about, and count against the model.
+Pillow and PyAV are loaded with the first file. The bounds are those of whoever looks later (`models/pictures/`).
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+    from PIL.ImageFile import ImageFile
+
+MOST_PIXELS = 1 << 26
+MOST_FRAME_PIXELS = 1 << 25
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+_MOST_SCANS = 32
+_MOST_PACKETS = 1000
+VIDEO_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,gif,ivf",
+    "max_pixels": str(MOST_FRAME_PIXELS),
+}
+_AGAIN = "Save or fetch it again."
+_TOO_LARGE = f"has more than {MOST_PIXELS // 10**6} million pixels, the limit. Make it smaller."
+
+
+def check_picture(path: Path, *, most_decoded: int = MOST_PIXELS) -> int:
+    """The number of a picture's pixels, width × height. It is decoded where it has at most `most_decoded` of them.
+
+    Raises:
+        InputError: more than MOST_PIXELS, a damaged header, pixels that cannot be decoded.
+        OSError: the file cannot be read.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    data = path.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+                num_pixels = picture.width * picture.height
+                _refuse_slow(picture, data)
+                if num_pixels <= most_decoded:
+                    picture.draft(picture.mode, (1, 1))  # of a JPEG all bytes are read, an eighth of its edges computed
+                    picture.load()
+                return num_pixels
+    except InputError:
+        raise
+    except Image.DecompressionBombError:
+        raise InputError(_TOO_LARGE) from None
+    except Exception as error:  # Pillow's readers and decoders raise what they like at a damaged file
+        said = "its header cannot be read" if isinstance(error, UnidentifiedImageError) else _said(error)
+        raise InputError(f"begins like a picture and is damaged or cut short ({said}). {_AGAIN}") from None
+
+
+def _refuse_slow(picture: ImageFile, data: bytes) -> None:
+    pixels = picture.width * picture.height
+    if pixels > MOST_PIXELS:
+        raise InputError(_TOO_LARGE)
+    scans = data.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 0
+    if scans > _MOST_SCANS and scans * pixels > _MOST_SCANS * MOST_PIXELS:
+        raise InputError(f"is a JPEG in {scans:,} passes, which takes minutes to decode. Save it not progressive.")
+
+
+def check_video(path: Path) -> None:
+    """Pass a video that holds moving pictures and shows one near its beginning. Raises InputError for any other."""
+    import av
+
+    try:
+        with av.open(f"file:{path}", mode="r", options=VIDEO_OPTIONS, metadata_errors="ignore") as container:
+            stream = _moving_pictures(container)
+            _refuse_large_frames(stream.codec_context.width, stream.codec_context.height)
+            stream.codec_context.options = {"max_pixels": VIDEO_OPTIONS["max_pixels"]}
+            if not _shows_something(container, stream):
+                raise InputError(f"begins like a video, and no picture of it can be decoded. {_AGAIN}")
+    except InputError:
+        raise
+    except Exception as error:  # beside its own errors, PyAV lets others escape from a damaged file
+        raise InputError(f"begins like a video and is damaged or cut short ({_said(error)}). {_AGAIN}") from None
+
+
+def _moving_pictures(container: InputContainer) -> VideoStream:
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise InputError("has an encoding that cannot be decoded here. Convert it to MP4 (H.264).")
+            return stream
+    if container.streams.audio:
+        raise InputError("has no moving pictures in it, only sound. Give a video, or leave `video` out.")
+    raise InputError(f"begins like a video and is damaged or cut short (nothing is found in it). {_AGAIN}")
+
+
+def _shows_something(container: InputContainer, stream: VideoStream) -> bool:
+    from av.error import FFmpegError
+
+    for packet in islice(container.demux(stream), _MOST_PACKETS):
+        try:
+            frame = next(iter(packet.decode()), None)
+        except FFmpegError:
+            continue
+        if frame is not None:
+            _refuse_large_frames(frame.width, frame.height)
+            return True
+    return False
+
+
+def _refuse_large_frames(width: int, height: int) -> None:
+    if width * height > MOST_FRAME_PIXELS:
+        most = MOST_FRAME_PIXELS // 10**6
+        raise InputError(f"has frames of {width:,} × {height:,} pixels; {most} million are the limit. Scale it down.")
+
+
+def _said(error: Exception) -> str:
+    """What a decoder said, in one line; without the path that PyAV puts behind it."""
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(said).split())[:200].rstrip(".")
