@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from seatrial.errors import UsageError
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ToolChoice = Literal["auto", "none", "required"]
+Detail = Literal["auto", "low", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,21 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """An encoded picture (`data`, with its media type such as `image/png`), and how closely to look at it."""
+    """An encoded picture (`data`, with its media type such as `image/png`), and how closely to look at it.
+
+    `low` is once and small, for few tokens; `high` in tiles too, and so is `auto`. Raises UsageError for another word.
+    """
 
     data: bytes
     media_type: str
-    detail: Literal["auto", "low", "high"] = "auto"
+    detail: Detail = "auto"
+
+    def __post_init__(self) -> None:
+        if self.detail not in get_args(Detail):
+            raise UsageError(
+                f'`detail` is {str(self.detail)[:40]!r}; how closely to look at a picture is "auto", "low" or "high".',
+                field="detail",
+            )
 
 
 @dataclass(frozen=True, slots=True)

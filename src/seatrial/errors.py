@@ -118,11 +118,19 @@ class UpstreamReply:
 
 
 class ContextTooLong(SeatrialError):
-    """The prompt does not fit the model. `upstream` as in `ProviderError`."""
+    """The prompt does not fit the model. `upstream` as in `ProviderError`.
 
-    def __init__(self, message: str, *, upstream: UpstreamReply | None = None) -> None:
-        self.upstream = upstream
+    `option` is how the message calls an option of the request that would help, as it stands in there.
+    """
+
+    def __init__(self, message: str, *, option: str | None = None, upstream: UpstreamReply | None = None) -> None:
+        self.option, self.upstream = option, upstream
         super().__init__(message)
+
+    def calling(self, option: str) -> ContextTooLong:
+        """The same, said to someone to whom that option is called otherwise."""
+        message = str(self).replace(self.option, option) if self.option else str(self)
+        return ContextTooLong(message, option=self.option and option, upstream=self.upstream)
 
 
 class StorageError(SeatrialError):

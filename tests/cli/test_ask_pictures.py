@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,11 @@ HOSTED = "http://127.0.0.1:9/v1#m"
         (("--image", "page.png"), 1, ["page.png", "PDF"]),
         (("--image", "bomb.png"), 1, ["bomb.png", "12,000 × 12,000"]),
         (("--image", "good.png", "--detail", "much"), 2, ["much", "low"]),
+        (("--image", ""), 2, ["The name of the picture is empty"]),
+        (("--image", "/dev/zero"), 1, ["/dev/zero: ", "than the 268,435,456 bytes"]),
+        (("--video", "pipe"), 2, ["`pipe` is no plain file"]),
+        (("--video", "-"), 2, ["`-` is no plain file"]),
+        (("--video", ""), 2, ["The name of the video is empty"]),
         (("--video", "absent.mp4"), 2, ["no video at `absent.mp4`"]),
         (("--video", "good.png"), 2, ["takes no video over the OpenAI API", "smolvlm2-256m"]),
     ],
@@ -78,6 +84,7 @@ def test_what_cannot_be_shown_is_said(
         "bomb.png": huge_png(12_000, 12_000),
     }
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     ran = seatrial("ask", HOSTED, "What is it?", *words)
@@ -86,8 +93,7 @@ def test_what_cannot_be_shown_is_said(
         assert part in ran.err
 
 
-def test_a_hosted_model_that_reads_text_alone_is_not_paid_for_a_picture(seatrial, tmp_path: Path) -> None:
-    entry = """
+BLIND = """
 id = "blind"
 name = "Blind"
 maker = "OpenAI"
@@ -100,15 +106,67 @@ runs = "hosted"
 api_name = "blind-1"
 sources.card = { title = "A card", url = "https://example.org", as_of = 2026-11-01, kind = "published" }
 """
-    (tmp_path / "entries").mkdir()
-    (tmp_path / "entries" / "blind.toml").write_text(entry)
+
+
+def _knows_a_blind_one(folder: Path) -> dict[str, str]:
+    """Settings of a catalog with a hosted model that reads text alone, `blind`."""
+    (folder / "entries").mkdir()
+    (folder / "entries" / "blind.toml").write_text(BLIND)
+    return {"SEATRIAL_CATALOG": str(folder / "entries"), "OPENAI_API_KEY": "sk-1"}
+
+
+def test_a_hosted_model_that_reads_text_alone_is_not_paid_for_a_picture(seatrial, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
-    settings = {"SEATRIAL_CATALOG": str(tmp_path / "entries"), "OPENAI_API_KEY": "sk-1"}
-    settings |= {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    settings = _knows_a_blind_one(tmp_path) | {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     ran = seatrial("ask", "blind", "What is it?", "--image", "a.png", env=settings)
     assert ran.code == 1, ran
     assert "reads text only" in ran.err
     assert "`smolvlm2-256m`" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("model", "shown", "code", "says"),
+    [
+        ("smollm2-135m", ("--image", "a.png"), 1, ["`smollm2-135m` reads text only", "`a.png`", "`smolvlm2-256m`"]),
+        ("smollm2-135m@f32", ("--video", "a.png"), 1, ["reads text only", "`smolvlm2-256m`"]),
+        ("gpt-5-mini", ("--video", "a.png"), 2, ["takes no video over the OpenAI API", "`smolvlm2-256m`"]),
+        ("smolvlm2-256m", ("--image", "a.png"), 1, ["seatrial pull smolvlm2-256m"]),
+        ("gpt-5-mini", ("--image", "a.png"), 1, ["OPENAI_API_KEY"]),
+    ],
+)
+def test_what_the_catalog_knows_comes_before_weights_and_keys(
+    seatrial, tmp_path: Path, model: str, shown: tuple[str, ...], code: int, says: list[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    ran = seatrial("ask", model, "What is it?", *shown)
+    assert ran.code == code, ran
+    for part in says:
+        assert part in ran.err
+    sees = "reads text only" not in ran.err and "no video" not in ran.err
+    assert sees or ("pull" not in ran.err and "KEY" not in ran.err)
+
+
+async def test_a_picture_comes_over_standard_input_or_a_pipe(start_seatrial, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    async with StandIn(answer("A receipt")) as server:
+        process = await start_seatrial("ask", f"{server.base_url}#m", "What?", "--image", "-", "--image", "pipe.png")
+        writing = asyncio.to_thread((tmp_path / "pipe.png").write_bytes, picture("GIF"))
+        (out, err), _ = await asyncio.gather(asyncio.wait_for(process.communicate(picture()), START_S), writing)
+    assert process.returncode == 0, err
+    assert out == b"A receipt\n"
+    urls = [part["image_url"]["url"] for part in server.asked[0].body["messages"][0]["content"][:2]]
+    assert urls == [data_url(picture()), data_url(picture("GIF"), "image/gif")]
+    assert b"standard input: 8 \xc3\x97 6" in err
+
+
+def test_standard_input_is_read_once_and_has_to_be_a_picture(seatrial, tmp_path: Path) -> None:
+    for words in (("-", "--image", "-"), ("What?", "--image", "-", "--image", "-")):
+        ran = seatrial("ask", HOSTED, *words)
+        assert ran.code == 2, ran
+        assert "Standard input is read once" in ran.err
+    ran = seatrial("ask", HOSTED, "What?", "--image", "-", stdin="Buy milk.")
+    assert ran.code == 1, ran
+    assert "standard input: These 9 bytes are no picture" in ran.err
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +203,7 @@ def test_a_video_is_shown_to_a_model_on_this_machine(seatrial, tmp_path: Path, m
     [
         ("blind", ("--image", "a.png"), ["reads text only", "`smolvlm2-256m`"]),
         ("eyes", ("--image", "a.png", "--image", "cut.png"), ["Error: cut.png: ", "cut short"]),
-        ("eyes", ("--image", "a.png") * 26, ["26 pictures", "24 fit"]),
+        ("eyes", ("--image", "a.png") * 26, ["26 pictures", "24 fit", "`--detail low`"]),
         ("eyes", ("--video", "a.png"), ["no video"]),
     ],
 )
@@ -243,3 +301,37 @@ async def test_what_is_refused_of_an_earlier_message_does_not_blame_the_picture_
     assert "It cannot be fetched." in err
     assert "new.png: It" not in err
     assert "Error: new.png" not in err
+
+
+async def test_a_damaged_picture_is_left_out_and_the_others_wait(start_seatrial, tmp_path: Path, models: Path) -> None:
+    noise = picture(size=(160, 120), colour="teal", compress_level=0)
+    (tmp_path / "good.png").write_bytes(picture())
+    (tmp_path / "cut.png").write_bytes(noise[: len(noise) // 2])
+    process = await start_seatrial("chat", str(models / "eyes"), "--max-tokens", "2")
+    _, err = await _said(process, "/image good.png\n/image cut.png\nhello\nhello\n")
+    assert err.count("Error: cut.png: ") == 1
+    assert "(cut.png is left out.)" in err
+    assert "(good.png goes with your next message; /drop takes it back.)" in err
+
+
+async def test_a_chat_says_what_the_whole_conversation_has(start_seatrial, tmp_path: Path, models: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(size=(160, 120)))
+    process = await start_seatrial("chat", str(models / "eyes"), "--max-tokens", "2")
+    _, err = await _said(process, "/image a.png\n/image a.png\nhello\n/image a.png\n")
+    costs = [int(found) for found in re.findall(r"a.png: 160 × 120, (\d+) tokens$", err, re.M)]
+    sums = [int(found) for found in re.findall(r"the conversation has (\d+) of the 2,048", err)]
+    assert len(costs) == len(sums) == 3
+    assert sums[0] > costs[0]
+    assert sums[1] == sums[0] + costs[0]
+    assert sums[2] > sums[1] + costs[0]
+
+
+async def test_a_chat_shows_nothing_to_a_hosted_model_that_reads_text_alone(start_seatrial, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    async with StandIn(answer("Hello")) as server:
+        settings = _knows_a_blind_one(tmp_path) | {"OPENAI_BASE_URL": server.base_url}
+        process = await start_seatrial("chat", "blind", env=settings)
+        _, err = await _said(process, "/image -\n/image a.png\nHi\n")
+    assert "Standard input is where you type." in err
+    assert "reads text only" in err
+    assert server.asked[0].body["messages"] == [{"role": "user", "content": "Hi"}]

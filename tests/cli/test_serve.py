@@ -19,7 +19,7 @@ from stand_in import StandIn, answer
 from typer.testing import CliRunner, Result
 
 from seatrial.cli.main import app
-from seatrial.cli.serve import parse_size
+from seatrial.cli.serve import image_host, parse_size
 from seatrial.errors import UsageError
 
 UPSTREAM = "http://127.0.0.1:9/v1#m"
@@ -47,6 +47,52 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
         parse_size(text, "--max-body")
 
 
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("example.com", "example.com"),
+        ("Example.COM.", "example.com"),
+        ("localhost", "localhost"),
+        ("example.com:8080", "example.com:8080"),
+        ("example.com.:8080", "example.com:8080"),
+        ("93.184.216.34", "93.184.216.34"),
+        ("2606:4700::1111", "2606:4700::1111"),
+        ("[2606:4700::1111]", "2606:4700::1111"),
+        ("[2606:4700::1111]:8080", "[2606:4700::1111]:8080"),
+        ("bücher.example", "bücher.example"),
+    ],
+)
+def test_hosts_of_pictures_are_read(text: str, host: str) -> None:
+    assert image_host(text) == host
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "https://example.com/",
+        "http://example.com",
+        "example.com/",
+        "example.com/a",
+        "example.com:",
+        "example.com:0",
+        "example.com:99999",
+        "example.com:port",
+        "user@example.com",
+        "*.example.com",
+        "example..com",
+        "two words",
+        "[::1",
+        "a,b",
+        "example.com?",
+    ],
+)
+def test_hosts_that_no_address_could_have_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--allow-image-host.*`example.com`.*`example.com:8080`"):
+        image_host(text)
+
+
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs `seatrial WORD…` in this process."""
@@ -67,6 +113,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
         ((UPSTREAM, "--port", "70000"), ["70000", "65535"]),
         ((UPSTREAM, "--host", "no-such-host.invalid"), ["--host", "no-such-host.invalid"]),
         ((UPSTREAM, "--memory-limit", "much"), ["--memory-limit", "8GB"]),
+        ((UPSTREAM, "--allow-image-host", "https://example.com/"), ["--allow-image-host", "`https://example.com/`"]),
         ((UPSTREAM, "--host", "0.0.0.0"), ["seatrial keys add", "--no-keys"]),
     ],
 )
@@ -88,7 +135,15 @@ def test_help_lists_what_can_be_set(command) -> None:
     out = command("serve", "--help").output
     for option in ("--host", "--port", "--alias", "--on-demand", "--memory-limit", "--max-waiting", "--timeout"):
         assert option in out
-    for option in ("--max-body", "--cors", "--allow-image-host", "--log-prompts", "--drain-seconds", "--no-keys"):
+    for option in (
+        "--max-body ",
+        "--max-bodies",
+        "--cors",
+        "--allow-image-host",
+        "--log-prompts",
+        "--drain-seconds",
+        "--no-keys",
+    ):
         assert option in out
 
 

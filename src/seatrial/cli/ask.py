@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import enum
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,10 +22,14 @@ def ask(
     model: Annotated[str, typer.Argument(metavar="ID", help="Any candidate but a baseline, as in `seatrial compare`.")],
     prompt: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
     image: Annotated[
-        list[Path] | None,
-        typer.Option("--image", metavar="FILE", help="A picture to ask about. Several: the option several times."),
+        list[str] | None,
+        typer.Option(
+            "--image",
+            metavar="FILE",
+            help="A picture to ask about; `-` reads it from standard input. Several: the option several times.",
+        ),
     ] = None,
-    video: Annotated[Path | None, typer.Option("--video", metavar="FILE", help="A video to ask about.")] = None,
+    video: Annotated[str | None, typer.Option("--video", metavar="FILE", help="A video to ask about.")] = None,
     detail: Annotated[
         Detail, typer.Option("--detail", help="`low` looks at each picture once and small: fewer tokens.")
     ] = Detail.auto,
@@ -42,18 +45,31 @@ def ask(
     import asyncio
 
     from seatrial.chat import ChatRequest, Sampling, message
-    from seatrial.cli.attachments import message_of, naming, picture_at, tell_cost, video_at
+    from seatrial.cli.attachments import (
+        STANDARD_INPUT,
+        check_sight,
+        message_of,
+        naming,
+        picture_at,
+        tell_cost,
+        video_at,
+    )
     from seatrial.cli.conversation import open_partner, stream_reply
+    from seatrial.errors import UsageError
 
-    shown = [picture_at(path, detail.value) for path in image or ()] + ([video_at(video)] if video else [])
-    text = sys.stdin.read() if prompt == "-" else prompt
+    if [prompt, *(image or ())].count(STANDARD_INPUT) > 1:
+        raise UsageError("Standard input is read once: give `-` for the question or for one picture.")
+    shown = [picture_at(typed, detail.value, stdin=sys.stdin.buffer) for typed in image or ()]
+    if video is not None:
+        shown.append(video_at(video))
+    text = sys.stdin.read() if prompt == STANDARD_INPUT else prompt
     messages = (*((message("system", system),) if system else ()), message_of(shown, text))
     request = ChatRequest(
         messages, max_tokens=max_tokens, sampling=Sampling(temperature=temperature, seed=seed), thinking=think
     )
 
     async def run() -> None:
-        async with open_partner(model) as partner:
+        async with open_partner(model, check=lambda candidate: check_sight(candidate, shown)) as partner:
             tell_cost(partner, shown)
             with naming(shown, len(messages) - 1):
                 await stream_reply(partner, request)

@@ -1,7 +1,7 @@
 """Pictures and videos that a user names in the terminal: read, looked at, and told with what they cost.
 
-In: paths, as typed. Out: `Attachment`s, whose parts stand in a message ahead of the question. Of a file no more is
-read here than says what it is and how large; what a picture costs in tokens, the provider knows.
+In: paths, as typed, and `-`, standard input. Out: `Attachment`s, whose parts stand in a message ahead of the question.
+Of a video no more is read here than how large it is; what either costs in tokens, the provider knows.
 """
 
 from __future__ import annotations
@@ -12,38 +12,44 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from seatrial.chat import ImagePart, Message, TextPart, VideoPart
-from seatrial.errors import InputError, RequestRejected, UsageError
+from seatrial.chat import ChatRequest, Detail, ImagePart, Message, TextPart, VideoPart
+from seatrial.errors import ContextTooLong, InputError, NotRunnable, RequestRejected, UsageError
 from seatrial.providers.base import CountsPictures, CountsTokens
+from seatrial.trial.asking import with_settings
 
 if TYPE_CHECKING:
     from seatrial.cli.conversation import Partner
+    from seatrial.trial.record import Candidate
 
-Detail = Literal["auto", "low", "high"]
-
+STANDARD_INPUT = "-"
 _MOST_BYTES = 256 * 1024 * 1024
+_LOW_DETAIL = "`--detail low`"
+_SEEING = "`smolvlm2-256m`"
 # How providers name a part of a request.
 _PART = re.compile(r"messages\[(\d+)\]\.content\[(\d+)\]")
 
 
 class Attachment(NamedTuple):
-    """A part of a message, the file it came from, and what a reader wants to know of it (`1,536 × 1,152`)."""
+    """A part of a message, the file it came from, and what a reader wants to know of it (`1,536 × 1,152`).
+
+    What came over standard input has the path `standard input`.
+    """
 
     path: Path
     part: ImagePart | VideoPart
     facts: str
 
 
-def picture_at(path: Path, detail: Detail = "auto") -> Attachment:
-    """A picture, whatever its file's name ends in.
+def picture_at(typed: str, detail: Detail = "auto", *, stdin: BinaryIO | None = None) -> Attachment:
+    """A picture, whatever its file's name ends in. `-` is `stdin`, a pipe is read to its end, both up to the bound.
 
     Raises UsageError where there is no such file, InputError for what is no picture or too large.
     """
     from seatrial.models.pictures.opening import picture_head
 
-    data = _bytes_at(path)
+    path, data = _picture_bytes(typed, stdin)
     try:
         head = picture_head(data)
     except InputError as error:
@@ -51,10 +57,12 @@ def picture_at(path: Path, detail: Detail = "auto") -> Attachment:
     return Attachment(path, ImagePart(data, head.media_type, detail), f"{head.width:,} × {head.height:,}")
 
 
-def video_at(path: Path) -> Attachment:
+def video_at(typed: str) -> Attachment:
     """A video. Raises UsageError where there is no such file; what is in it is seen when it is asked about."""
-    found = _file_at(path, "video")
-    return Attachment(path, VideoPart(found.absolute()), _size(found.stat().st_size))
+    found = Path(typed) if typed == STANDARD_INPUT else _file_at(typed, "video")
+    if typed == STANDARD_INPUT or not found.is_file():
+        raise UsageError(f"`{typed}` is no plain file, and frames are looked for all over one. Save the video first.")
+    return Attachment(Path(typed), VideoPart(found.absolute()), _size(found.stat().st_size))
 
 
 def message_of(attachments: Sequence[Attachment], text: str) -> Message:
@@ -62,35 +70,55 @@ def message_of(attachments: Sequence[Attachment], text: str) -> Message:
     return Message("user", (*(attachment.part for attachment in attachments), TextPart(text)))
 
 
-def tell_cost(partner: Partner, attachments: Sequence[Attachment]) -> None:
+def check_sight(candidate: Candidate, attachments: Sequence[Attachment]) -> None:
+    """Pass a candidate that sees, or of which it is not known: by what the catalog says, ahead of weights and keys.
+
+    Raises NotRunnable where the model reads text only, UsageError for a video that would have to go over the OpenAI
+    API, which has no place for it.
+    """
+    for path, part, _ in attachments:
+        if candidate.sees is False:
+            reason = f"`{candidate.id}` reads text only; it cannot look at `{path.name}`."
+            raise NotRunnable(reason, f"Ask a model that sees, such as {_SEEING}.")
+        if isinstance(part, VideoPart) and not candidate.runs_here and candidate.kind != "baseline":
+            raise UsageError(
+                f"`{candidate.id}` takes no video over the OpenAI API. Show it pictures, or ask {_SEEING} here."
+            )
+
+
+def tell_cost(partner: Partner, attachments: Sequence[Attachment], asked: ChatRequest | None = None) -> None:
     """Say on standard error how many tokens each attachment will take, before they are spent.
 
-    Raises RequestRejected where the model cannot see, or not this; UsageError for a video that would have to go over
-    the OpenAI API, which has no place for it.
+    With `asked`, a conversation that holds them, also how many that has by now. Raises RequestRejected where the model
+    cannot see, or not this.
     """
     provider, name = partner.provider, partner.candidate.id
     sum_tokens = 0
-    for attachment in attachments:
+    for path, part, facts in attachments:
+        cost = f"how many tokens, the server of `{name}` decides"
         if isinstance(provider, CountsPictures):
-            num_tokens = provider.count_picture_tokens(attachment.part)
+            num_tokens = provider.count_picture_tokens(part)
             sum_tokens += num_tokens
             cost = f"{num_tokens:,} tokens"
-        elif isinstance(attachment.part, VideoPart):
-            raise UsageError(
-                f"`{name}` takes no video over the OpenAI API. Show it pictures, or ask `smolvlm2-256m` here."
-            )
-        else:
-            cost = f"how many tokens, the server of `{name}` decides"
-        print(f"{attachment.path.name}: {attachment.facts}, {cost}", file=sys.stderr)
+        print(f"{path.name}: {facts}, {cost}", file=sys.stderr)
     if sum_tokens and isinstance(provider, CountsTokens):
-        print(f"That is {sum_tokens:,} of the {provider.context_length:,} that `{name}` takes.", file=sys.stderr)
+        said = f"That is {sum_tokens:,}"
+        if asked is not None:
+            num_tokens = provider.count_tokens(with_settings(asked, partner.candidate))
+            said = f"With that, the conversation has {num_tokens:,}"
+        print(f"{said} of the {provider.context_length:,} that `{name}` takes.", file=sys.stderr)
 
 
 @contextmanager
 def naming(attachments: Sequence[Attachment], message: int) -> Iterator[None]:
-    """What a provider refuses of the parts of message number `message`, told with the name of the file."""
+    """What a provider refuses of the parts of message number `message`, told with the name of the file.
+
+    Raises InputError for that, with the attachment's own `path`; options are called as the command line calls them.
+    """
     try:
         yield
+    except ContextTooLong as error:
+        raise error.calling(_LOW_DETAIL) from error
     except RequestRejected as error:
         place = _PART.fullmatch(error.param or "")
         if place is None or int(place[1]) != message or int(place[2]) >= len(attachments):
@@ -102,21 +130,41 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:,.0f} kB"
 
 
-def _bytes_at(path: Path) -> bytes:
-    found = _file_at(path, "picture")
-    num_bytes = found.stat().st_size
-    if num_bytes > _MOST_BYTES:
-        raise InputError(f"The file has {num_bytes:,} bytes; a picture may have {_MOST_BYTES:,}.", path=path)
+def _picture_bytes(typed: str, stdin: BinaryIO | None) -> tuple[Path, bytes]:
+    """What to call a picture, and its bytes."""
+    if typed == STANDARD_INPUT:
+        if stdin is None:
+            raise UsageError("Standard input is where you type. Name the picture's file.")
+        if stdin.isatty():
+            raise UsageError("Standard input is the keyboard. Name the picture's file, or pipe it in: `… < FILE`.")
+        path = Path("standard input")
+        return path, _bounded(stdin, path)
+    path, found = Path(typed), _file_at(typed, "picture")
     try:
-        return found.read_bytes()
+        num_bytes = found.stat().st_size
+        if num_bytes > _MOST_BYTES:
+            raise InputError(f"The file has {num_bytes:,} bytes; a picture may have {_MOST_BYTES:,}.", path=path)
+        with found.open("rb") as file:
+            return path, _bounded(file, path)
     except OSError as error:
         raise InputError(f"The file cannot be read ({error.strerror}).", path=path) from error
 
 
-def _file_at(path: Path, what: str) -> Path:
-    found = Path(os.path.expanduser(path))
+def _bounded(file: BinaryIO, path: Path) -> bytes:
+    """All that comes, up to the bound: of a pipe nobody knows before."""
+    data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"More comes than the {_MOST_BYTES:,} bytes that a picture may have.", path=path)
+    return data
+
+
+def _file_at(typed: str, what: str) -> Path:
+    """What lies there, be it a pipe; only folders are refused."""
+    if not typed.strip():
+        raise UsageError(f"The name of the {what} is empty. Name its file.")
+    found = Path(os.path.expanduser(typed))
     if os.path.isdir(found):
-        raise UsageError(f"`{path}` is a folder. Name one {what}; several go one after the other.")
-    if not os.path.isfile(found):
-        raise UsageError(f"There is no {what} at `{str(path)[:200]}`.")
+        raise UsageError(f"`{typed}` is a folder. Name one {what}; several go one after the other.")
+    if not os.path.exists(found):
+        raise UsageError(f"There is no {what} at `{typed[:200]}`.")
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from seatrial.chat import ChatRequest, Message
     from seatrial.cli.attachments import Attachment
     from seatrial.cli.conversation import Partner
+    from seatrial.errors import SeatrialError
 
 _HELP = (
     "/image FILE and /video FILE show it something with your next message, /drop takes that back, "
@@ -65,7 +65,10 @@ def chat(
 
 @dataclass
 class _Talk:
-    """A conversation. `shown` waits for the next message, and goes on waiting where that one fails or is stopped."""
+    """A conversation. `shown` waits for the next message, and goes on waiting where that one fails or is stopped.
+
+    What turns out to be damaged, or cannot be looked at for another reason, does not.
+    """
 
     runner: asyncio.Runner
     partner: Partner
@@ -90,15 +93,20 @@ class _Talk:
     def ask(self, line: str) -> None:
         """A question. Its turn is forgotten where it gets no whole answer."""
         from seatrial.chat import message
-        from seatrial.cli.attachments import message_of
 
-        asked = (*self.turns, message_of(self.shown, line))
-        answer = self._answer(self.ask_with((*self.opening, *asked)))
+        request = self._request(line)
+        answer = self._answer(request)
         if answer is not None:
-            self.turns, self.shown = (*asked, message("assistant", answer)), []
+            turns = request.messages[len(self.opening) :]
+            self.turns, self.shown = (*turns, message("assistant", answer)), []
         elif self.shown:
             names = ", ".join(each.path.name for each in self.shown)
             print(f"({names} goes with your next message; /drop takes it back.)", file=sys.stderr)
+
+    def _request(self, line: str) -> ChatRequest:
+        from seatrial.cli.attachments import message_of
+
+        return self.ask_with((*self.opening, *self.turns, message_of(self.shown, line)))
 
     def _answer(self, request: ChatRequest) -> str | None:
         """The reply's text, or None where it failed or was stopped."""
@@ -113,23 +121,38 @@ class _Talk:
             print("\n(stopped)", file=sys.stderr)
         except SeatrialError as error:
             print(f"Error: {error}", file=sys.stderr)
+            self._leave_out(error)
         return None
 
+    def _leave_out(self, error: SeatrialError) -> None:
+        """Show no more what the error is about, where it is about something shown."""
+        from seatrial.errors import InputError
+
+        wrong = [each for each in self.shown if isinstance(error, InputError) and error.path == each.path]
+        if wrong:
+            self.shown = [each for each in self.shown if each not in wrong]
+            print(f"({wrong[0].path.name} is left out.)", file=sys.stderr)
+
     def _show(self, command: str, typed: str) -> None:
-        from seatrial.cli.attachments import picture_at, tell_cost, video_at
+        from seatrial.cli.attachments import check_sight, picture_at, tell_cost, video_at
         from seatrial.errors import SeatrialError
 
+        before = self.shown
         try:
-            path = _path_of(typed)
-            attachment = picture_at(path, self.detail.value) if command == "/image" else video_at(path)
-            tell_cost(self.partner, [attachment])
+            name = _name_of(typed)
+            attachment = picture_at(name, self.detail.value) if command == "/image" else video_at(name)
+            check_sight(self.partner.candidate, [attachment])
+            self.shown = [*before, attachment]
+            tell_cost(self.partner, [attachment], self._request(""))
+        except KeyboardInterrupt:  # while a pipe kept it waiting
+            self.shown = before
+            print("\n(stopped)", file=sys.stderr)
         except SeatrialError as error:
+            self.shown = before
             print(f"Error: {error}", file=sys.stderr)
-        else:
-            self.shown.append(attachment)
 
 
-def _path_of(typed: str) -> Path:
+def _name_of(typed: str) -> str:
     """A path as people type it, or drop it on a terminal: in quotes, or with spaces behind backslashes."""
     import os
     import shlex
@@ -140,7 +163,7 @@ def _path_of(typed: str) -> Path:
     except ValueError:
         words = []
     plain = os.path.exists(os.path.expanduser(typed)) or len(words) != 1
-    return Path(typed if plain else words[0])
+    return typed if plain else words[0]
 
 
 def _read_line() -> str | None:

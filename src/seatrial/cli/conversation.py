@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -24,13 +24,15 @@ class Partner(NamedTuple):
 
 
 @asynccontextmanager
-async def open_partner(name: str) -> AsyncIterator[Partner]:
-    """The candidate `name`, ready to answer; closed on the way out."""
+async def open_partner(name: str, *, check: Callable[[Candidate], None] | None = None) -> AsyncIterator[Partner]:
+    """The candidate `name`, ready to answer; closed on the way out. One that `check` raises an error for stays shut."""
     settings = read_settings()
     catalog = open_catalog(settings)
     pool = ProviderPool(settings, catalog, command=f"seatrial ask {name} …")
     try:
         candidate = parse_candidate(name, catalog)
+        if check is not None:
+            check(candidate)
         yield Partner(candidate, pool(candidate))
     finally:
         await pool.close()
@@ -39,11 +41,12 @@ async def open_partner(name: str) -> AsyncIterator[Partner]:
 async def stream_reply(partner: Partner, request: ChatRequest) -> str:
     """Print a reply as it comes, its reasoning dimmed on standard error, and return its text.
 
-    What the candidate's own settings say (`id@temperature=0.7`) goes before what the request says.
+    What is printed begins with the first character that shows; what is returned is the whole text. What the
+    candidate's own settings say (`id@temperature=0.7`) goes before what the request says.
     """
     dim, plain = ("\x1b[2m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
     text = ""
-    reasoning = False
+    reasoning = has_begun = False
     async for event in partner.provider.stream(with_settings(request, partner.candidate)):
         match event:
             case ReasoningDelta(piece):
@@ -54,6 +57,8 @@ async def stream_reply(partner: Partner, request: ChatRequest) -> str:
                     reasoning = False
                     print(file=sys.stderr)
                 text += piece
-                print(piece, end="", flush=True)
+                printed = piece if has_begun else piece.lstrip()
+                has_begun = has_begun or bool(printed)
+                print(printed, end="", flush=True)
     print()
     return text

@@ -1,7 +1,7 @@
 """The `seatrial` command: its table of commands, and the one place where an error becomes a message and an exit code.
 
 Command modules import what they need inside their functions, so that `--help` stays fast and nothing heavier than the
-command asked for is ever loaded. Exit codes: 0 done, 1 failed or interrupted, 2 usage.
+command asked for is ever loaded. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ def _root(
         logging.basicConfig(level=logging.DEBUG, format=form, stream=sys.stderr)
 
 
+# What Typer ends with after Ctrl-C, without a word.
+_INTERRUPTED = 130
+
+
 def run() -> None:
     """Run the command line and exit with its code."""
     try:
@@ -84,9 +88,10 @@ def run() -> None:
         _log("command failed", error)
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            print("\nInterrupted.", file=sys.stderr)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

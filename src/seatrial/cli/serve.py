@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,7 @@ from seatrial.errors import UsageError
 if TYPE_CHECKING:
     from seatrial.cli.wiring_server import Server
 
+_HOST = re.compile(r"(?:\[(?P<ipv6>[^]]+)\]|(?P<name>[\w-]+(?:\.[\w-]+)*)\.?)(?::(?P<port>[0-9]{1,5}))?")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 
 
@@ -60,6 +63,12 @@ def serve(
         float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Time for an answer, or between its pieces.")
     ] = 600.0,
     max_body: Annotated[str, typer.Option("--max-body", metavar="SIZE", help="The largest request.")] = "20MB",
+    max_bodies: Annotated[
+        str,
+        typer.Option(
+            "--max-bodies", metavar="SIZE", help="All requests together; large ones beyond are turned away with 429."
+        ),
+    ] = "256MB",
     max_images: Annotated[int, typer.Option("--max-images", min=0, help="Pictures in one request.")] = 16,
     max_pixels: Annotated[
         int, typer.Option("--max-pixels", min=1, max=1 << 26, help="Pixels of one picture, width by height.")
@@ -74,7 +83,11 @@ def serve(
     ] = None,
     allow_image_host: Annotated[
         list[str] | None,
-        typer.Option("--allow-image-host", metavar="HOST", help="Fetch pictures from this host, by its name."),
+        typer.Option(
+            "--allow-image-host",
+            metavar="HOST[:PORT]",
+            help="Fetch pictures from this host: at the ports 80 and 443, or at PORT alone.",
+        ),
     ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=1024, help="Threads to compute with (default: every core).")
@@ -109,12 +122,13 @@ def serve(
         max_waiting=max_waiting,
         timeout_s=timeout,
         max_body_bytes=parse_size(max_body, "--max-body"),
+        max_bodies_bytes=parse_size(max_bodies, "--max-bodies"),
         max_images=max_images,
         max_pixels=max_pixels,
         max_videos=max_videos,
         max_answer_tokens=max_tokens,
         origins=frozenset(origin.rstrip("/") for origin in cors or ()),
-        image_hosts=frozenset(name.lower() for name in allow_image_host or ()),
+        image_hosts=frozenset(image_host(text) for text in allow_image_host or ()),
         open_metrics=not keyed_metrics,
         threads=threads,
         context=context,
@@ -164,6 +178,28 @@ def parse_size(text: str, option: str) -> int:
     if num_bytes <= 0:
         raise UsageError(f"`{option}` is `{text[:40]}`; write a size such as 500MB, 8GB or 6GiB.")
     return num_bytes
+
+
+def image_host(text: str) -> str:
+    """`example.com`, `Example.com.:8080` as `WireLimits.image_hosts` has it. Raises UsageError for anything else."""
+    from seatrial.server.wire.limits import host_and_port
+
+    found = _HOST.fullmatch(f"[{text}]" if _is_ipv6(text) else text)
+    if found is None or (found["ipv6"] and not _is_ipv6(found["ipv6"])) or not 0 < int(found["port"] or 80) < 1 << 16:
+        raise UsageError(
+            f"`--allow-image-host` is `{text[:80]}`, which is no host. Write `example.com`, or `example.com:8080` for "
+            "another port than 80 and 443."
+        )
+    host = (found["ipv6"] or found["name"]).lower()
+    return host_and_port(host, int(found["port"])) if found["port"] else host
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _alias(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ In: settings, and what `seatrial serve` was asked for. Out: a `Server`, which ru
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import sys
@@ -29,7 +30,7 @@ from seatrial.server.exchange import Bounds
 from seatrial.server.hosting import Hosting, Opener
 from seatrial.server.http import Route
 from seatrial.server.keys import KeyStore
-from seatrial.server.limits import Queue
+from seatrial.server.limits import BodyRoom, Queue
 from seatrial.server.metrics import Metrics
 from seatrial.server.readiness import Readiness
 from seatrial.server.serving import Address, Lifetime, run
@@ -62,6 +63,7 @@ class ServeOrder:
     max_waiting: int = 128
     timeout_s: float = 600.0
     max_body_bytes: int = 20_000_000
+    max_bodies_bytes: int = 256_000_000
     max_images: int = 16
     max_pixels: int = 1 << 26
     max_videos: int = 4
@@ -101,6 +103,9 @@ class Server:
         run(self.app, self.order.address, lifetime)
 
     async def _load(self) -> None:
+        from seatrial.server.video_files import remove_left_over
+
+        await asyncio.to_thread(remove_left_over)
         if not self.order.on_demand:
             await self.hosting.load_all()
 
@@ -137,11 +142,13 @@ def open_server(settings: Settings, order: ServeOrder) -> Server:
 def server_of(openers: Iterable[Opener], order: ServeOrder, *, at_once: int, keys: KeyStore | None = None) -> Server:
     """A server of models that are opened in any way. `at_once` is how many answers they make together."""
     hosting = Hosting(openers, aliases=order.aliases, memory_limit_bytes=order.memory_limit_bytes, clock=time.monotonic)
-    queue = Queue(at_once, order.max_waiting)
+    queue, bodies = Queue(at_once, order.max_waiting), BodyRoom(order.max_bodies_bytes)
     metrics = Metrics(
         hosting.states,
         num_generating=lambda: queue.num_inside,
         most_generating=queue.capacity + queue.max_waiting,
+        num_body_bytes=lambda: bodies.num_bytes,
+        most_body_bytes=bodies.most_bytes,
     )
     log = AccessLog(_write_log, now=now, form=order.log_format, with_prompts=order.log_prompts)
     readiness = Readiness()
@@ -152,6 +159,7 @@ def server_of(openers: Iterable[Opener], order: ServeOrder, *, at_once: int, key
         access=Access(keys, order.origins, _own_names(order)),
         bounds=Bounds(order.max_body_bytes, order.timeout_s),
         queue=queue,
+        bodies=bodies,
         metrics=metrics,
         log=log,
         readiness=readiness,
@@ -203,7 +211,10 @@ def _routes(
         *embedding_routes(hosting),
         *model_routes(hosting),
         *operation_routes(metrics, readiness, open_metrics=order.open_metrics),
-        *document_routes(example_model=_EXAMPLE_MODEL if order.asks_for_keys else hosting.cards()[0].id),
+        *document_routes(
+            example_model=_EXAMPLE_MODEL if order.asks_for_keys else hosting.cards()[0].id,
+            max_body_bytes=order.max_body_bytes,
+        ),
     ]
 
 
@@ -225,7 +236,8 @@ def _opener(settings: Settings, catalog: Catalog, candidate: Candidate, order: S
         raise UsageError(f"`{candidate.id}` answers from a workload's examples; there is nothing to serve.")
     given = {"threads": order.threads, "context": order.context}
     wanted = {name: value for name, value in given.items() if value is not None} if candidate.runs_here else {}
-    opened = msgspec.structs.replace(candidate, settings={**wanted, **candidate.settings})
+    name = _served_name(candidate)  # in messages too: clients need not read where a model lies
+    opened = msgspec.structs.replace(candidate, id=name, settings={**wanted, **candidate.settings})
 
     def pool() -> ProviderPool:
         command = f"seatrial serve {candidate.id}"
@@ -242,11 +254,12 @@ def _opener(settings: Settings, catalog: Catalog, candidate: Candidate, order: S
     released = entry.released[0].value if entry is not None and entry.released else None
     created = datetime(released.year, released.month, released.day, tzinfo=UTC) if released else now()
     return Opener(
-        id=_served_name(candidate),
+        id=name,
         owned_by=entry.maker if entry is not None else _host_of(candidate),
         created=int(created.timestamp()),
         open=lambda: pool()(opened),
         size_bytes=lambda: pool().size_bytes(opened),
+        sees=candidate.sees,
     )
 
 

@@ -199,9 +199,12 @@ class Model:
         return self.picture_prompts
 
     def prompt_ids(self, prompt: Prompt, *, thinking: bool | None = None) -> list[int]:
-        """Token ids of a plain text (continued as it stands), of messages (by the chat template), or the ids given."""
+        """Token ids of a plain text (continued as it stands), of messages (by the chat template), or the ids given.
+
+        Raises UsageError for ids outside the vocabulary, and in plain text or ids for the token of a picture.
+        """
         if isinstance(prompt, str):
-            return self.tokenizer.encode(prompt, with_prefix=True)
+            return self._plain(self.tokenizer.encode(prompt, with_prefix=True))
         messages = [part for part in prompt if isinstance(part, Message)]
         if messages:
             return self.tokenizer.encode(self.chat_template.render(messages, thinking=thinking))
@@ -211,7 +214,7 @@ class Model:
             raise UsageError(
                 f"Token id {wrong} is outside the vocabulary of {self.config.vocab_size:,}.", field="prompt"
             )
-        return ids
+        return self._plain(ids)
 
     def generate(self, prompt: Prompt, params: SamplingParams = _PLAIN, *, thinking: bool | None = None) -> Generation:
         """Answer one prompt. Raises ContextTooLong, UsageError."""
@@ -286,6 +289,17 @@ class Model:
         finally:
             for key in range(len(prompts)):
                 engine.cancel(key)
+
+    def _plain(self, ids: list[int]) -> list[int]:
+        """The ids of a plain prompt, which no pictures come with."""
+        mark = None if self.vision is None else self.vision.config.image_token_id
+        if mark in ids:
+            raise UsageError(
+                f"The prompt holds a picture's token (`{IMAGE_MARK}`, id {mark}), and a plain prompt comes with no "
+                "pictures. Leave it out, or show the picture in messages.",
+                field="prompt",
+            )
+        return ids
 
     def _idle_engine(self) -> Engine:
         if len(self.engine):

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 from seatrial.engine.request import SamplingParams
 from seatrial.errors import ContextTooLong, UsageError
 
+_LOW_DETAIL = '`detail` "low"'
+
 
 def fitted(
     tokens: list[int],
@@ -72,7 +74,8 @@ def too_much_shown(num_tokens: int, shown: Sequence[Shown], *, limit: int, name:
         fit = "It does not fit"
     return ContextTooLong(
         f"Prompt has {num_tokens:,} tokens, {sum(costs):,} of them for {_named(shown)}; `{name}` takes {limit:,}, "
-        f"its answer included. {fit}. {_way_out(shown, room)}"
+        f"its answer included. {fit}. {_way_out(shown, room)}",
+        option=_LOW_DETAIL,
     )
 
 
@@ -92,6 +95,6 @@ def _way_out(shown: Sequence[Shown], room: int) -> str:
     if len(shown) > 1:
         ways.append("leave something out")
     if sum(each.least_tokens for each in shown) <= room:
-        ways.append('ask with `detail` "low"')
+        ways.append(f"ask with {_LOW_DETAIL}")
     ways = ways or ["shorten the text, or ask a model with a longer context"]
     return f"{ways[0][0].upper()}{', or '.join(ways)[1:]}."
