@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -115,8 +117,11 @@ async def test_what_is_no_picture_is_named_by_its_place(provider: LocalProvider)
 def picture_of_pixels(width: int, height: int) -> ImagePart:
     """A small file that says it is large."""
     file = io.BytesIO()
-    Image.new("1", (width, height)).save(file, "png")
-    return ImagePart(file.getvalue(), "image/png")
+    Image.new("1", (1, 1)).save(file, "png")
+    data = bytearray(file.getvalue())
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return ImagePart(bytes(data), "image/png")
 
 
 async def test_a_model_of_text_alone(words: LocalProvider) -> None:
@@ -228,13 +233,20 @@ async def test_an_encoder_that_fails_fails_one_request(provider: LocalProvider) 
     assert "`tiny-eyes` failed while it looked at a picture: RuntimeError: a bad tile" in str(found[1])
 
 
-async def test_a_prompt_as_it_stands_holds_no_pictures(provider: LocalProvider) -> None:
-    """Ids of a plain prompt may hold the picture's own token; it is a token like any other."""
-    ids = (1, 5, 5, 100)
-    reply = await gather(provider.stream(ChatRequest((), prompt=ids, max_tokens=4)))
-    assert reply.finished is not None
+@pytest.mark.parametrize("as_ids", [False, True])
+async def test_a_plain_prompt_that_holds_a_place_for_a_picture_is_refused(
+    provider: LocalProvider, as_ids: bool
+) -> None:
+    mark = provider.model.tokenizer.token_id("<image>")
+    assert mark is not None
+    prompt = (mark, mark) if as_ids else "<image>"
+    with pytest.raises(RequestRejected, match="`tiny-eyes`: The prompt holds a picture's token") as refused:
+        await gather(provider.stream(ChatRequest((), prompt=prompt)))
+    assert refused.value.param == "prompt"
+    with pytest.raises(RequestRejected) as refused:
+        await provider.embed(["good", prompt])
+    assert refused.value.param == "input"
     assert provider.metrics.num_pictures == 0
-    assert (await gather(provider.stream(ask("<image>", max_tokens=4)))).finished is not None
 
 
 async def test_a_mark_that_a_user_writes_is_text_where_there_is_no_picture_too(provider: LocalProvider) -> None:

@@ -102,7 +102,7 @@ async def test_a_call_that_the_limit_cut(opened: Checkpoint) -> None:
     await local.close()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 @pytest.mark.parametrize("speculate", [False, True])
 async def test_required_calls_come_whatever_the_model_is(opened: Checkpoint, seed: int, speculate: bool) -> None:
     reply = await reply_of(

@@ -16,6 +16,7 @@ from PIL import Image
 
 from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, gather, message
 from seatrial.errors import ProviderUnavailable, RequestRejected
+from seatrial.models.pictures import Stopped
 from seatrial.providers.local import LocalProvider
 from seatrial.providers.picture_room import NO_PLACE, PictureRoom, Place
 
@@ -29,8 +30,8 @@ class Decoder:
         self.num_at_once = self.most_at_once = self.num_done = 0
         self.pixels_at_once = self.most_pixels_at_once = 0
 
-    def of(self, num_pixels: int, made: Any = "made") -> Callable[[], Any]:
-        def work() -> Any:
+    def of(self, num_pixels: int, made: Any = "made") -> Callable[..., Any]:
+        def work(_: threading.Event | None = None) -> Any:
             with self.lock:
                 self.num_at_once += 1
                 self.pixels_at_once += num_pixels
@@ -87,10 +88,10 @@ async def test_few_threads_decode_however_much_room_there_is() -> None:
 
 async def test_the_largest_finds_room_alone_and_is_not_overtaken() -> None:
     room, order = PictureRoom(100), list[str]()
-    _, small = await room.prepare(60, lambda: None)
+    _, small = await room.prepare(60, lambda _: None)
 
     async def come(name: str, num_pixels: int) -> Place:
-        _, place = await room.prepare(num_pixels, lambda: None)
+        _, place = await room.prepare(num_pixels, lambda _: None)
         order.append(name)
         return place
 
@@ -105,8 +106,8 @@ async def test_the_largest_finds_room_alone_and_is_not_overtaken() -> None:
 
 async def test_who_goes_away_while_waiting_was_never_there() -> None:
     room = PictureRoom(100)
-    _, place = await room.prepare(90, lambda: None)
-    first, second = (asyncio.create_task(room.prepare(50, lambda: "made")) for _ in range(2))
+    _, place = await room.prepare(90, lambda _: None)
+    first, second = (asyncio.create_task(room.prepare(50, lambda _: "made")) for _ in range(2))
     await until(lambda: room.num_waiting == 2)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -119,8 +120,8 @@ async def test_who_goes_away_while_waiting_was_never_there() -> None:
 
 async def test_who_goes_away_just_when_let_in_gives_the_place_back() -> None:
     room = PictureRoom(100)
-    _, place = await room.prepare(90, lambda: None)
-    task = asyncio.create_task(room.prepare(50, lambda: None))
+    _, place = await room.prepare(90, lambda _: None)
+    task = asyncio.create_task(room.prepare(50, lambda _: None))
     await until(lambda: room.num_waiting == 1)
     place.leave()
     task.cancel()
@@ -129,7 +130,7 @@ async def test_who_goes_away_just_when_let_in_gives_the_place_back() -> None:
 
 
 async def test_a_place_stays_taken_while_a_cancelled_request_is_still_decoded() -> None:
-    """The thread cannot be stopped, so its memory is not free before it is done."""
+    """A decoder that does not hear yet that it is to stop still holds its memory."""
     room, decoder = PictureRoom(100), Decoder()
     task = asyncio.create_task(room.prepare(90, decoder.of(90)))
     await decoder.has_started()
@@ -150,8 +151,8 @@ async def test_work_that_fails_gives_its_place_back() -> None:
 
 async def test_a_closed_room_says_so_to_all() -> None:
     room = PictureRoom(100)
-    _, place = await room.prepare(90, lambda: None)
-    waiting = [asyncio.create_task(room.prepare(90, lambda: None)) for _ in range(2)]
+    _, place = await room.prepare(90, lambda _: None)
+    waiting = [asyncio.create_task(room.prepare(90, lambda _: None)) for _ in range(2)]
     await until(lambda: room.num_waiting == 2)
     room.close()
     place.leave()
@@ -161,11 +162,47 @@ async def test_a_closed_room_says_so_to_all() -> None:
     NO_PLACE.leave()
 
 
+def decodes_on(started: threading.Semaphore) -> Callable[[threading.Event], Any]:
+    """Work that ends when it is stopped, and else fails."""
+
+    def work(stop: threading.Event) -> Any:
+        started.release()
+        assert stop.wait(20)
+        raise Stopped
+
+    return work
+
+
+async def test_what_is_decoded_for_somebody_who_goes_away_is_stopped() -> None:
+    room, started = PictureRoom(100, num_threads=1), threading.Semaphore(0)
+    first = asyncio.create_task(room.prepare(60, decodes_on(started)))
+    assert await asyncio.to_thread(started.acquire, timeout=20)
+    second = asyncio.create_task(room.prepare(60, lambda _: "made"))
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    made, place = await asyncio.wait_for(second, 10)
+    place.leave()
+    assert (made, room.num_pixels) == ("made", 0)
+
+
+async def test_closing_stops_what_is_decoded_and_what_waits_for_a_thread() -> None:
+    room, started = PictureRoom(100, num_threads=2), threading.Semaphore(0)
+    tasks = [asyncio.create_task(room.prepare(10, decodes_on(started))) for _ in range(4)]
+    for _ in range(2):
+        assert await asyncio.to_thread(started.acquire, timeout=20)
+    await asyncio.to_thread(room.close, wait=True)
+    found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    assert [type(each) for each in found] == [ProviderUnavailable] * 4
+    assert "has been closed" in str(found[0])
+    await until(lambda: room.num_pixels == 0)
+
+
 def test_an_event_loop_that_ends_takes_its_waiters_along() -> None:
     room = PictureRoom(100)
-    _, place = asyncio.run(room.prepare(90, lambda: None))
+    _, place = asyncio.run(room.prepare(90, lambda _: None))
     loop = asyncio.new_event_loop()
-    task = loop.create_task(room.prepare(50, lambda: None))
+    task = loop.create_task(room.prepare(50, lambda _: None))
     loop.run_until_complete(asyncio.sleep(0.01))
     assert room.num_waiting == 1
     loop.close()
@@ -186,7 +223,7 @@ def test_whoever_comes_and_goes_every_place_comes_back(sizes: list[int], cancell
     held: dict[int, int] = {}
 
     async def come(number: int, num_pixels: int) -> None:
-        _, place = await room.prepare(num_pixels, lambda: None)
+        _, place = await room.prepare(num_pixels, lambda _: None)
         try:
             held[number] = num_pixels
             assert sum(held.values()) <= 100 or sum(size > 0 for size in held.values()) == 1

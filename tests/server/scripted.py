@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from seatrial.chat import ChatEvent, ChatRequest, Finished, FinishReason, TextDelta, Usage
-from seatrial.providers.base import Embeddings, Provider
+from seatrial.providers.base import Embeddings, Provider, Sees
 from seatrial.server.errors import Failure
 from seatrial.server.http import Call, Reply, Streamed
 from seatrial.server.served import ModelCard, Served
@@ -127,6 +127,11 @@ class ScriptedModels:
             return self._cards[name]
         known = ", ".join(f"`{known}`" for known in self._cards)
         raise Failure(404, f"The model `{name}` does not exist. There are: {known}.", code="model_not_found")
+
+    def sees(self, name: str) -> bool | None:
+        card = self.card(name)
+        provider = self.providers[card.alias_of or card.id]
+        return provider.sees if isinstance(provider, Sees) else None
 
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[Served]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from drawn_pictures import data_url, huge_png
 from drawn_pictures import picture as drawn
+from drawn_videos import BEGINNING
 
 from seatrial.chat import ChatRequest, ImagePart, Message, TextPart, Tool, ToolCall, message
 from seatrial.server.errors import Failure
 from seatrial.server.wire.chat import chat_request, decode_chat
+from seatrial.server.wire.images import check_host
 from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.messages import web_addresses
 from seatrial.server.wire.sampling import choices_of, includes_usage, num_choices
@@ -181,6 +184,31 @@ def test_a_picture_is_what_its_bytes_say():
     assert part == ImagePart(JPEG, "image/jpeg")
 
 
+@pytest.mark.parametrize("named", ["application/octet-stream", "", "image/bmp", "text/plain", "image/*"])
+def test_a_picture_is_taken_whatever_its_url_calls_it(named: str):
+    (part,) = asked(messages=picture(data_url(PNG, named))).messages[0].parts
+    assert part == ImagePart(PNG, "image/png")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"Buy milk.", "is no picture: by its first bytes it is text"),
+        (b"%PDF-1.7", "is no picture: by its first bytes it is a PDF"),
+        (BEGINNING, "it is video/mp4. Send it as 'video_url'"),
+        (drawn("BMP"), "is of type 'image/bmp'"),
+        (drawn("TIFF"), "is of type 'image/tiff'"),
+        (b"BM" + bytes(40), "it is a BMP picture"),
+        (PNG[:20], "cannot be read as a picture. The picture (20 bytes) is damaged or cut short"),
+    ],
+)
+def test_only_formats_that_are_taken_are_named(data: bytes, says: str):
+    for named in ("image/png", "application/octet-stream", "image/bmp"):
+        message = refused(messages=picture(data_url(data, named))).message
+        assert says in message
+        assert not re.search("TIFF,|AVIF|PNM", message)
+
+
 @pytest.mark.parametrize(
     ("url", "code"),
     [
@@ -228,6 +256,39 @@ def test_web_addresses_are_given_to_be_fetched_where_their_host_is_allowed():
     assert request.messages[1].parts == (ImagePart(PNG, "image/png", "high"),)
     for other in ("https://example.com/a", "https://img.example.com.evil.org/a", "https://img.example.com@evil.org/a"):
         assert refused(limits, messages=picture(other)).code == "invalid_image_url"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://plain.test/x", ""),
+        ("http://plain.test./x", ""),
+        ("https://plain.test:443/x", ""),
+        ("http://plain.test:443/x", ""),
+        ("https://PLAIN.test:80/x", ""),
+        ("https://plain.test:22/x", "fetches no pictures from 'plain.test:22'"),
+        ("https://plain.test:0/x", "fetches no pictures from 'plain.test:0'"),
+        ("https://plain.test:99999/x", "is no address"),
+        ("https://plain.test:x/x", "is no address"),
+        ("http://[::1/x", "is no address"),
+        ("http:///x", "names no host"),
+        ("http://odd.test:8080/x", ""),
+        ("https://odd.test:8080/x", ""),
+        ("http://odd.test/x", "fetches no pictures from 'odd.test'"),
+        ("http://odd.test:80/x", "fetches no pictures from 'odd.test:80'"),
+        ("http://[2606:4700::1]:8080/x", ""),
+        ("http://[2606:4700::2]/x", ""),
+        ("http://[2606:4700::2]:8080/x", r"fetches no pictures from '\[2606:4700::2\]:8080'"),
+    ],
+)
+def test_ports_are_those_of_the_web_or_the_one_that_is_allowed(url: str, says: str):
+    hosts = frozenset({"plain.test", "odd.test:8080", "[2606:4700::1]:8080", "2606:4700::2"})
+    if not says:
+        check_host(url, WireLimits(image_hosts=hosts), "here")
+        return
+    with pytest.raises(Failure, match=says) as caught:
+        check_host(url, WireLimits(image_hosts=hosts), "here")
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, "here", "invalid_image_url")
 
 
 def test_tools_and_the_choice_among_them():

@@ -434,7 +434,7 @@ async def test_metadata_comes_back():
 async def test_pictures_are_fetched_where_the_operator_allows_their_host():
     provider, asked_for = Scripted(), []
 
-    async def fetch(places: Any) -> Any:
+    async def fetch(places: Any, hold: Any) -> Any:
         asked_for.append(dict(places))
         return {url: ImagePart(PNG, "image/png") for url in places}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import pytest
@@ -68,6 +68,25 @@ async def test_a_model_is_opened_once_for_all_who_wait(shelf: Shelf) -> None:
     assert await asyncio.gather(*waiting) == ["a"] * 20
     assert await use(hosting, "a") == "a"
     assert shelf.opened == ["a"]
+
+
+async def test_whether_a_model_sees_is_known_without_loading_where_the_catalog_knows_it(shelf: Shelf) -> None:
+    openers = [replace(shelf.opener(name), sees=sees) for name, sees in (("a", True), ("b", False), ("c", None))]
+    hosting = shelf.hosting(*openers, aliases={"d": "b"})
+    assert [hosting.sees(name) for name in "abcd"] == [True, False, None, False]
+    assert shelf.opened == []
+    with pytest.raises(Failure, match="does not exist"):
+        hosting.sees("e")
+
+
+async def test_a_model_that_is_loaded_says_itself_whether_it_sees(shelf: Shelf) -> None:
+    @dataclass
+    class Sighted(Scripted):
+        sees: bool = True
+
+    hosting = shelf.hosting(replace(shelf.opener("a"), open=Sighted, sees=False))
+    await use(hosting, "a")
+    assert hosting.sees("a") is True
 
 
 async def test_one_who_stops_waiting_does_not_stop_the_load(shelf: Shelf) -> None:

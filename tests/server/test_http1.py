@@ -202,6 +202,13 @@ async def test_an_early_reply_reaches_a_client_that_is_still_sending(client: Cli
     assert [json.loads(body)["path"] for _, _, body in replies(raw)] == ["/unread", "/"]
 
 
+async def test_after_an_early_reply_nobody_is_told_to_go_on(client: Client) -> None:
+    head = b"POST /unread HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    raw = await client.say(head, b"hello" + request("/", close=True), pause_s=0.05)
+    assert b"100 Continue" not in raw
+    assert [json.loads(body)["path"] for _, _, body in replies(raw)] == ["/unread", "/"]
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

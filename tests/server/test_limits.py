@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.chat import Usage
 from seatrial.server.errors import Failure
-from seatrial.server.limits import Allowance, Allowances, Queue, duration
+from seatrial.server.limits import SMALL_BODY_BYTES, Allowance, Allowances, BodyPlace, BodyRoom, Queue, duration
 
 
 class Clock:
@@ -29,6 +29,7 @@ def refusal(allowance: Allowance) -> Failure | None:
     return None
 
 
+@settings(deadline=None)
 @given(limit=st.integers(1, 100_000), waits=st.lists(st.floats(0, 30), max_size=60))
 def test_no_more_pass_than_the_limit_and_what_flows_in(limit: int, waits: list[float]) -> None:
     clock = Clock()
@@ -46,6 +47,7 @@ def test_no_more_pass_than_the_limit_and_what_flows_in(limit: int, waits: list[f
     assert passed <= limit + (clock.now_s - began_s) * limit / 60 + 1e-3
 
 
+@settings(deadline=None)
 @given(limit=st.integers(1, 10_000), num_taken=st.integers(0, 50))
 def test_the_headers_count_down_exactly(limit: int, num_taken: int) -> None:
     allowance = Allowance((limit, None), Clock())
@@ -109,6 +111,52 @@ def test_the_queue_has_so_many_places() -> None:
     queue.enter()
 
 
+def is_taken(place: BodyPlace, num_bytes: int) -> bool:
+    try:
+        place.hold(num_bytes)
+    except Failure:
+        return False
+    return True
+
+
+@settings(deadline=None)
+@given(
+    most=st.integers(1, 20_000_000),
+    steps=st.lists(st.tuples(st.integers(0, 4), st.one_of(st.none(), st.integers(0, 8_000_000))), max_size=60),
+)
+def test_bodies_stay_within_their_room(most: int, steps: list[tuple[int, int | None]]) -> None:
+    """Each step is a request that grows to so many bytes, or ends."""
+    room = BodyRoom(most)
+    places, sizes = [room.place() for _ in range(5)], [0] * 5
+    for at, num_bytes in steps:
+        if num_bytes is None:
+            places[at].leave()
+            places[at], sizes[at] = room.place(), 0
+        else:
+            grown = [max(size, num_bytes) if place == at else size for place, size in enumerate(sizes)]
+            small, large = [n for n in grown if 0 < n <= SMALL_BODY_BYTES], [n for n in grown if n > SMALL_BODY_BYTES]
+            if is_taken(places[at], num_bytes):
+                sizes = grown
+                assert sum(small) <= most or len(small) == 1
+                assert sum(large) <= most * 3 // 4 or len(large) == 1
+            else:
+                assert len(small if grown[at] <= SMALL_BODY_BYTES else large) > 1, "one alone finds room"
+                assert grown[at] > SMALL_BODY_BYTES or sum(small) > most // 4, "large bodies keep small ones out"
+                assert sum(grown) > most * 3 // 4
+        assert room.num_bytes == sum(sizes)
+
+
+def test_a_place_is_given_back_by_the_last_who_shares_it() -> None:
+    room = BodyRoom()
+    place = room.place()
+    place.hold(5)
+    place.share()
+    place.leave()
+    assert room.num_bytes == 5
+    place.leave()
+    assert room.num_bytes == 0
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -126,6 +174,7 @@ def test_durations_read_as_the_api_writes_them(seconds: float, text: str) -> Non
     assert duration(seconds) == text
 
 
+@settings(deadline=None)
 @given(seconds=st.floats(0, 1e5))
 def test_durations_are_never_shorter_than_they_are(seconds: float) -> None:
     found = re.fullmatch(r"(?:(\d+)m)?(?:([\d.]+)s)?|(\d+)ms", duration(seconds))

@@ -78,6 +78,8 @@ def test_engines_are_shown_where_there_are_any() -> None:
     assert found['seatrial_engine_steps{model="a"}'] == 9
     assert (found['seatrial_model_loaded{model="a"}'], found['seatrial_model_loaded{model="b"}']) == (1, 0)
     assert (found["seatrial_models_loaded"], found["seatrial_generations"]) == (1, 7)
+    bodies = samples(Metrics(num_body_bytes=lambda: 5, most_body_bytes=8).render())
+    assert (bodies["seatrial_body_bytes"], bodies["seatrial_body_bytes_most"]) == (5, 8)
 
 
 def operated(provider: Scripted, **more: Any) -> tuple[Application, Metrics, Readiness]:

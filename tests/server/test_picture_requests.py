@@ -29,6 +29,7 @@ from seatrial.errors import ContextTooLong, RequestRejected, UpstreamReply
 from seatrial.providers.openai_http import OpenAIProvider
 from seatrial.server.endpoints.chat import chat_routes
 from seatrial.server.errors import Failure, failure_of
+from seatrial.server.wire.limits import WireLimits
 
 ClientOf = Callable[..., ResponsesClient]
 
@@ -85,6 +86,55 @@ async def test_clients_of_responses_hear_of_their_input(responses_client: Client
     failure = refused.value
     assert (failure.status, failure.param, failure.code) == (400, "input", "invalid_image")
     assert failure.message == "`m` reads text only."
+
+
+@dataclass
+class Sighted(CountingScripted):
+    """Knows whether it sees."""
+
+    sees: bool = True
+
+
+@pytest.mark.parametrize("where", ["chat", "responses", "count"])
+@pytest.mark.parametrize(
+    ("sees", "model", "status", "code", "says"),
+    [
+        (True, "m", 200, None, ""),
+        (True, "nope", 404, "model_not_found", "does not exist"),
+        (False, "m", 400, None, "`m` reads text only"),
+        (False, "gpt-5-mini", 400, None, "`gpt-5-mini` reads text only"),
+    ],
+)
+async def test_pictures_are_fetched_only_for_a_model_that_may_see_them(
+    responses_client: ClientOf, where: str, sees: bool, model: str, status: int, code: str | None, says: str
+) -> None:
+    url, fetched = "https://pictures.example/a.png", list[str]()
+
+    async def fetch(places: Any, hold: Any) -> Any:
+        fetched.extend(places)
+        return {url: ImagePart(picture(), "image/png") for url in places}
+
+    options: Any = {"limits": WireLimits(image_hosts=frozenset({"pictures.example"})), "fetch_pictures": fetch}
+    provider = Sighted(sees=sees)
+    route, *_ = chat_routes(models_of(provider), clock=clock, new_id=counted_ids(), **options)
+    client = responses_client(provider, **options)
+    part, item = {"type": "image_url", "image_url": {"url": url}}, {"type": "input_image", "image_url": url}
+    body, path = {"model": model, "input": [{"role": "user", "content": [item]}]}, "/v1/responses"
+    if where == "chat":
+        body = {"model": model, "messages": [{"role": "user", "content": [part]}]}
+    elif where == "count":
+        path += "/input_tokens"
+    asking = route.endpoint(post(PATH, body)) if where == "chat" else client.send("POST", path, body)
+    if status == 200:
+        await asking
+        assert fetched == [url]
+        return
+    with pytest.raises(Failure, match=says) as refused:
+        await asking
+    assert (refused.value.status, refused.value.code, fetched) == (status, code, [])
+    if status == 400:
+        place = "messages[0].content[0]" if where == "chat" else "input[0].content[0]"
+        assert refused.value.param == place
 
 
 async def test_what_an_upstream_refuses_stays_as_it_is(responses_client: ClientOf) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import socket
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -13,6 +16,11 @@ from seatrial.chat import ImagePart
 from seatrial.server.errors import Failure
 from seatrial.server.pictures import is_public, picture_fetcher
 from seatrial.server.wire.limits import WireLimits
+
+
+def let(num_bytes: int) -> None:
+    """There is room for any number of bytes."""
+
 
 LIMITS = WireLimits(max_image_bytes=1000, image_hosts=frozenset({"localhost"}))
 
@@ -95,7 +103,7 @@ async def site() -> AsyncIterator[str]:
 
 async def test_pictures_are_fetched_each_by_its_address(site: str):
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
-    assert await fetch({f"{site}/picture": "a", f"{site}/picture?2": "b"}) == {
+    assert await fetch({f"{site}/picture": "a", f"{site}/picture?2": "b"}, let) == {
         f"{site}/picture": ImagePart(b"P" * 900, "image/png"),
         f"{site}/picture?2": ImagePart(b"P" * 900, "image/png"),
     }
@@ -113,8 +121,22 @@ async def test_pictures_are_fetched_each_by_its_address(site: str):
 async def test_what_is_no_picture_within_the_limits_is_refused(site: str, path: str, code: str):
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
     with pytest.raises(Failure) as caught:
-        await fetch({f"{site}/picture": "a", site + path: "b"})
+        await fetch({f"{site}/picture": "a", site + path: "b"}, let)
     assert (caught.value.status, caught.value.param, caught.value.code) == (400, "b", code)
+
+
+async def test_bytes_are_counted_together_as_they_come(site: str):
+    fetch, told = picture_fetcher(LIMITS, is_allowed=lambda _: True), []
+    await fetch({f"{site}/picture": "a", f"{site}/picture?2": "b"}, told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1800
+
+    def hold(num_bytes: int) -> None:
+        if num_bytes > 900:
+            raise Failure(429, "There is no room.")
+
+    with pytest.raises(Failure, match="There is no room"):
+        await fetch({f"{site}/picture": "a", f"{site}/picture?2": "b"}, hold)
 
 
 async def test_an_answer_is_never_unpacked(site: str, monkeypatch: pytest.MonkeyPatch):
@@ -122,7 +144,7 @@ async def test_an_answer_is_never_unpacked(site: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(zlib, "decompressobj", lambda *a, **how: pytest.fail("it was unpacked"))
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
     with pytest.raises(Failure, match="the answer was packed \\(gzip\\)") as caught:
-        await fetch({f"{site}/packed": "a"})
+        await fetch({f"{site}/packed": "a"}, let)
     assert (caught.value.param, caught.value.code) == ("a", "invalid_image_url")
 
 
@@ -131,11 +153,42 @@ async def test_no_name_leads_inside_the_network(site: str):
     for host in ("localhost", "127.0.0.1", "１２７.0.0.1", "①②⑦.0.0.1", "[::ffff:127.0.0.1]"):
         url = f"{site}/picture".replace("localhost", host)
         with pytest.raises(Failure, match="could not be fetched: its address is not public") as caught:
-            await fetch({url: "messages[0]"})
+            await fetch({url: "messages[0]"}, let)
         assert (caught.value.status, caught.value.param) == (400, "messages[0]")
 
 
-async def test_a_site_that_is_not_there_is_a_clean_error():
+@asynccontextmanager
+async def speaking(said: bytes) -> AsyncIterator[str]:
+    """A server that says the same to everybody, and hangs up."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(speak, "localhost", 0, family=socket.AF_INET)
+    async with server:
+        yield f"localhost:{server.sockets[0].getsockname()[1]}"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 900\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "why"),
+    [
+        ("http://localhost:1/x", b"", "nothing answers there"),
+        ("http://no-such-host.invalid/x", b"", "no such host can be found"),
+        ("http://localhost:99999/x", b"", "the address is not valid"),
+        ("http://{at}/x", b"", "the connection broke"),
+        ("http://{at}/x", b"SSH-2.0-OpenSSH\r\n", "the answer was no HTTP"),
+        ("https://{at}/x", b"\r\n" * 9, "no secure connection could be made"),
+        ("http://{at}/x", HEAD + b"P" * 80, "the answer was cut short"),
+    ],
+)
+async def test_why_nothing_came_is_told_in_words(url: str, said: bytes, why: str):
     fetch = picture_fetcher(LIMITS, is_allowed=lambda _: True)
-    with pytest.raises(Failure, match="could not be fetched"):
-        await fetch({"http://localhost:1/x.png": "a"})
+    async with speaking(said) as at:
+        with pytest.raises(Failure, match=f"could not be fetched: {why}\\.$") as caught:
+            await fetch({url.format(at=at): "a"}, let)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, "a", "invalid_image_url")

@@ -95,7 +95,7 @@ async def test_pictures(responses_client: ClientOf) -> None:
 async def test_pictures_are_fetched_from_hosts_that_are_allowed(responses_client: ClientOf) -> None:
     asked: list[Mapping[str, str]] = []
 
-    async def fetch(places: Mapping[str, str]) -> Fetched:
+    async def fetch(places: Mapping[str, str], hold: Any) -> Fetched:
         asked.append(places)
         return {url: ImagePart(PNG, "image/png") for url in places}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from responses_client import ResponsesClient
 from scripted import CountingScripted, Scripted, bytes_of, clock, counted_ids, json_of, models_of, post, says
 
 from seatrial.chat import ChatEvent, ChatRequest, Finished, TextDelta, TextPart, VideoPart
-from seatrial.errors import RequestRejected
+from seatrial.errors import InputError, RequestRejected
+from seatrial.models.pictures import sample_video
+from seatrial.models.vision_config import VideoRules
 from seatrial.providers.openai_http import OpenAIProvider
 from seatrial.server.endpoints.chat import chat_routes
 from seatrial.server.errors import Failure, failure_of
@@ -129,6 +132,29 @@ async def test_what_the_data_url_calls_it_does_not_matter(tmp_path: Path) -> Non
     for name in ("video/webm", "image/png", "application/octet-stream", ""):
         await ask(provider, tmp_path, part(BEGINNING, name))
     assert provider.seen == [BEGINNING] * 4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_of_a_video_that_cannot_be_read_only_formats_that_are_taken_are_named(
+    responses_client: ClientOf, tmp_path: Path, stream: bool
+) -> None:
+    (tmp_path / "film.mp4").write_bytes(BEGINNING)
+    with pytest.raises(InputError, match="no video that can be read") as unreadable:
+        sample_video(tmp_path / "film.mp4", VideoRules(1.0, 8, 512))
+    error = RequestRejected(unreadable.value.reason, param="messages[0].content[1]", code="invalid_video")
+    provider = Watching()
+    provider.script = (error,)
+    with pytest.raises(RequestRejected) as refused:
+        await ask(provider, tmp_path, part(BEGINNING), stream=stream)
+    client = responses_client(provider, videos=VideoFiles(tmp_path))
+    with pytest.raises(Failure) as told:
+        await (client.stream if stream else client.create)(input=items(part(BEGINNING)))
+    for caught in (failure_of(refused.value), told.value):
+        assert caught.message.endswith(". MP4, MOV, WebM, MKV, AVI, MPEG and OGG are taken.")
+        assert "no video that can be read" in caught.message
+        assert not re.search("FLV|WMV|GIF", caught.message)
+        assert caught.code == "invalid_video"
+    assert (refused.value.param, told.value.param) == ("messages[0].content[1]", "input")
 
 
 @pytest.mark.parametrize("stream", [False, True])

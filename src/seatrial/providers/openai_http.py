@@ -12,6 +12,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -21,8 +22,11 @@ from seatrial.chat import ChatEvent, ChatRequest
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.providers.http_attempt import Attempt, Timeouts
 from seatrial.providers.http_failures import Retries
-from seatrial.providers.openai_wire import Dialect, MaxTokensField, encode_request
+from seatrial.providers.openai_wire import Dialect, MaxTokensField, encode_request, shows_other_formats
 from seatrial.providers.sse import MAX_EVENT_BYTES
+
+if TYPE_CHECKING:
+    from seatrial.providers.picture_room import PictureRoom
 
 _DEFAULT_TIMEOUTS = Timeouts()
 _DEFAULT_RETRIES = Retries()
@@ -70,13 +74,14 @@ class OpenAIProvider:
         self._max_event_bytes = max_event_bytes
         self._headers = _headers(api_key, name)
         self._session: aiohttp.ClientSession | None = None
+        self._room: PictureRoom | None = None
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Answer a request, asking again after passing failures as long as nothing has been yielded.
 
         Raises RequestRejected for what cannot be sent, and what `http_failures` makes of the server's errors.
         """
-        body = encode_request(request, self._model, self._dialect)
+        body = encode_request(await self._in_taken_formats(request), self._model, self._dialect)
         url = self._chat_url if request.prompt is None else self._completion_url
         deadline = self._clock() + self._timeouts.overall_s
         has_yielded = False
@@ -101,9 +106,23 @@ class OpenAIProvider:
 
     async def close(self) -> None:
         """Close every connection."""
+        room, self._room = self._room, None
+        if room is not None:
+            room.close()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _in_taken_formats(self, request: ChatRequest) -> ChatRequest:
+        """The request with every picture in a format that the API takes, where the model takes any."""
+        if "image_url" in self._dialect.refuses or not shows_other_formats(request):
+            return request
+        from seatrial.providers.picture_formats import with_taken_formats
+        from seatrial.providers.picture_room import PictureRoom
+
+        if self._room is None:
+            self._room = PictureRoom()
+        return await with_taken_formats(request, self._room)
 
     def _wait_s(self, error: SeatrialError, number: int) -> float | None:
         if self._retries is None:

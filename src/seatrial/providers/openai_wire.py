@@ -17,6 +17,8 @@ from seatrial.chat import ChatRequest, ImagePart, Message, Part, TextPart, Tool,
 from seatrial.errors import RequestRejected
 
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
+TAKEN_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+"""Types of pictures that the API takes. `picture_formats` makes PNG of others before a request is encoded."""
 HOSTED_REFUSES = frozenset({"top_k", "min_p", "repetition_penalty", "ignore_eos", "thinking", "chat_template_kwargs"})
 _OF_CHATS = ("thinking", "chat_template_kwargs", "reasoning_effort", "response_format", "tools", "tool_choice")
 
@@ -68,6 +70,15 @@ def encode_request(request: ChatRequest, model: str, dialect: Dialect) -> bytes:
     for fields in settings.values():
         body |= fields
     return msgspec.json.encode(body)
+
+
+def shows_other_formats(request: ChatRequest) -> bool:
+    """Whether a picture of the request is of a type that is not among TAKEN_PICTURES."""
+    return any(
+        isinstance(part, ImagePart) and part.media_type not in TAKEN_PICTURES
+        for message in request.messages
+        for part in message.parts
+    )
 
 
 def _shows_pictures(request: ChatRequest) -> bool:

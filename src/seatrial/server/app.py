@@ -16,7 +16,7 @@ from seatrial.server.access_log import AccessLog
 from seatrial.server.asgi import Receive, Scope, Send
 from seatrial.server.exchange import Bounds, Exchange, Shared, shutting_down
 from seatrial.server.http import Route
-from seatrial.server.limits import Allowances, Queue
+from seatrial.server.limits import Allowances, BodyRoom, Queue
 from seatrial.server.metrics import Metrics
 from seatrial.server.readiness import Readiness
 from seatrial.server.routing import RouteTable
@@ -34,6 +34,7 @@ class Application:
         access: Access | None = None,
         bounds: Bounds | None = None,
         queue: Queue | None = None,
+        bodies: BodyRoom | None = None,
         metrics: Metrics | None = None,
         log: AccessLog | None = None,
         readiness: Readiness | None = None,
@@ -45,6 +46,7 @@ class Application:
             access=access or Access(),
             bounds=bounds or Bounds(),
             queue=queue or Queue(_UNBOUNDED, 0),
+            bodies=bodies or BodyRoom(),
             metrics=metrics or Metrics(),
             log=log,
             allowances=Allowances(clock),

@@ -24,7 +24,7 @@ from seatrial.server.access_log import AccessLog
 from seatrial.server.asgi import Receive, Scope, Send
 from seatrial.server.errors import Failure
 from seatrial.server.http import JSON, Call, Endpoint, Header, Reply, Streamed, Tally
-from seatrial.server.limits import Allowance, Allowances, Queue
+from seatrial.server.limits import Allowance, Allowances, BodyRoom, Queue
 from seatrial.server.metrics import UNMATCHED, Metrics
 from seatrial.server.readiness import Readiness
 from seatrial.server.routing import Found, RouteTable
@@ -62,6 +62,7 @@ class Shared:
     access: Access
     bounds: Bounds
     queue: Queue
+    bodies: BodyRoom
     metrics: Metrics
     log: AccessLog | None
     allowances: Allowances
@@ -86,6 +87,7 @@ class Exchange:
         self.route = UNMATCHED
         self.tally = Tally()
         self.body = b""
+        self.place = shared.bodies.place()
         self.key_id: str | None = None
         self.allowance: Allowance | None = None
         self.in_queue = self.body_left = self.has_begun = self.is_charged = False
@@ -151,8 +153,8 @@ class Exchange:
         if self.method == "POST":
             max_bytes = self.shared.bounds.max_body_bytes
             if self.body_left:
-                request_body.check(self.headers, max_bytes)
-            self.body = await request_body.read(self.receive, max_bytes, self.watch.progressed)
+                self.place.hold(request_body.check(self.headers, max_bytes))
+            self.body = await request_body.read(self.receive, max_bytes, self.place.hold, self.watch.progressed)
             self.body_left = False
         self.watch.listen(self.receive)
         query = self.scope.get("query_string")
@@ -167,6 +169,7 @@ class Exchange:
             key_id=self.key_id,
             arrived_s=self.arrived_s,
             tally=self.tally,
+            place=self.place,
         )
 
     def _preflight(self, found: Found) -> Reply:
@@ -264,6 +267,7 @@ class Exchange:
         shared = self.shared
         if self.in_queue:
             shared.queue.leave()
+        self.place.leave()
         shared.metrics.num_in_flight -= 1
         seconds = shared.clock() - self.arrived_s
         shared.metrics.ended(self.method if self.route != UNMATCHED else "", self.route, self.status, seconds)

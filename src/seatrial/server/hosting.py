@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from seatrial.errors import NotRunnable, SeatrialError, UsageError, nearest_names
-from seatrial.providers.base import Provider
+from seatrial.providers.base import Provider, Sees
 from seatrial.server.errors import Failure
 from seatrial.server.metrics import LoadedModel
 from seatrial.server.served import ModelCard, Served
@@ -31,7 +31,7 @@ class Opener:
     """A model that can be served. `open` blocks, and is called in a thread of its own.
 
     `size_bytes` is what the model takes in memory, asked before it is opened; 0 for one that answers elsewhere. Both
-    raise SeatrialError.
+    raise SeatrialError. `sees`: whether it takes pictures, None where that is not known before it is opened.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Opener:
     created: int
     open: Callable[[], Provider]
     size_bytes: Callable[[], int] = lambda: 0
+    sees: bool | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +94,11 @@ class Hosting:
         if card is None:
             raise _unknown(name, list(self._cards))
         return card
+
+    def sees(self, name: str) -> bool | None:
+        """See `Models`."""
+        hosted = self._hosted[self.card(name).alias_of or name]
+        return hosted.provider.sees if isinstance(hosted.provider, Sees) else hosted.opener.sees
 
     def use(self, name: str) -> _Use:
         """See `Models`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from seatrial.chat import Usage
 
@@ -17,6 +17,19 @@ Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+
+class Place(Protocol):
+    """What a request takes of the room for all bodies; `limits.BodyPlace` is one."""
+
+    def hold(self, num_bytes: int) -> None:
+        """Hold so many bytes in all. Raises `Failure` 429 where there is no room."""
+
+    def share(self) -> None:
+        """One more keeps the place, who leaves it too."""
+
+    def leave(self) -> None:
+        """One of those who keep the place is done."""
 
 
 @dataclass(slots=True)
@@ -32,7 +45,8 @@ class Call:
     """One request. `headers` have lower-case names; `path_values` are what stood for `{name}` in the route's path.
 
     `key_id` names the API key that was used, None where none is asked for. `arrived_s` is on the monotonic clock. The
-    endpoint fills in the `tally`.
+    endpoint fills in the `tally`. `place` counts the body among all requests' bytes: what the request brings to memory
+    besides is held there too, and whoever goes on with it after the reply shares the place.
     """
 
     method: str
@@ -45,6 +59,12 @@ class Call:
     key_id: str | None = None
     arrived_s: float = 0.0
     tally: Tally = field(default_factory=Tally)
+    place: Place | None = None
+
+    def hold(self, num_bytes: int) -> None:
+        """Count so many bytes in all. Raises `Failure` 429 where there is no room for them."""
+        if self.place is not None:
+            self.place.hold(num_bytes)
 
 
 class Reply(NamedTuple):

@@ -385,7 +385,7 @@ class _Exchange:
 
     async def receive(self) -> Message:
         """The body, then nothing until the client leaves."""
-        if self._expects_continue and not self._is_whole and self._head is None and not self.has_left:
+        if self._expects_continue and not (self._is_whole or self._head or self.is_replied or self.has_left):
             self._expects_continue = False
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not (self._body or (self._is_whole and not self._is_taken) or self.has_left):

@@ -1,8 +1,8 @@
-"""How much may come in: token buckets for each API key, and a bound on the generations that wait.
+"""How much may come in: token buckets for each API key, and bounds on the generations that wait and on all bodies.
 
-In: a key with its limits, and the tokens that a request took. Out: leave to go on and the `x-ratelimit-*` headers, or
-a `Failure` 429 that says when to come back. Tokens are counted when the answer is known, so a bucket may be overdrawn
-once; the next request waits until it has filled up.
+In: a key with its limits, and the tokens that a request took; the bytes of its body. Out: leave to go on and the
+`x-ratelimit-*` headers, or a `Failure` 429 that says when to come back. Tokens are counted when the answer is known, so
+a bucket may be overdrawn once; the next request waits until it has filled up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from seatrial.chat import Usage
 from seatrial.server.errors import Failure
 from seatrial.server.http import Header
 
+SMALL_BODY_BYTES = 1_000_000
+"""Up to here a body is small: text, almost always."""
+
 _QUEUE_RETRY_S = 1.0
+_BODIES_RETRY_S = 5.0
 # A client that waits exactly as long as it was told must not find a bucket short by a rounding error.
 _ROUNDING = 1e-6
 
@@ -139,6 +143,85 @@ class Queue:
     def leave(self) -> None:
         """Give the place back."""
         self.num_inside -= 1
+
+
+class BodyRoom:
+    """Counts the bytes of bodies that requests hold: `most_bytes` together, three quarters of it for large bodies.
+
+    So a small body is never turned away because of large ones. One alone always finds room, however many bytes it has.
+    A request takes about three times its body in memory: the bytes, the text in them, and what that holds in base64;
+    five times where that goes on to another server.
+    """
+
+    __slots__ = ("_num_large", "_num_small", "most_bytes")
+
+    def __init__(self, most_bytes: int = 256_000_000) -> None:
+        self.most_bytes = most_bytes
+        self._num_large = self._num_small = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all bodies that are held now, or that are on their way and were told of."""
+        return self._num_large + self._num_small
+
+    def place(self) -> BodyPlace:
+        """What one request holds: nothing yet."""
+        return BodyPlace(self)
+
+    def change(self, before: int, after: int) -> None:
+        """For `BodyPlace` alone. Raises `Failure` 429 where a body grows and there is no room; nothing changes then."""
+        small, large = self._num_small, self._num_large
+        for num_bytes, sign in ((before, -1), (after, 1)):
+            if num_bytes > SMALL_BODY_BYTES:
+                large += sign * num_bytes
+            else:
+                small += sign * num_bytes
+        if after > before and not self._has_room(small, large, after):
+            raise Failure(
+                429,
+                f"The server is busy: {after:,} bytes find no room beside {self.num_bytes - before:,} bytes of "
+                f"other requests; large ones may have {self._most_large:,} together. Try again in a moment.",
+                "rate_limit_error",
+                "rate_limit_exceeded",
+                retry_after_s=_BODIES_RETRY_S,
+            )
+        self._num_large, self._num_small = large, small
+
+    @property
+    def _most_large(self) -> int:
+        return self.most_bytes * 3 // 4
+
+    def _has_room(self, small: int, large: int, grown: int) -> bool:
+        """Whether there may be so many bytes, one body of which has grown; alone of its kind it always fits."""
+        if grown > SMALL_BODY_BYTES:
+            return large == grown or (large <= self._most_large and small + large <= self.most_bytes)
+        return small == grown or small + min(large, self._most_large) <= self.most_bytes
+
+
+class BodyPlace:
+    """The bytes that one request holds of a room, until everyone who shares the place has left it."""
+
+    __slots__ = ("_num_bytes", "_num_inside", "_room")
+
+    def __init__(self, room: BodyRoom) -> None:
+        self._room = room
+        self._num_bytes, self._num_inside = 0, 1
+
+    def hold(self, num_bytes: int) -> None:
+        """Hold so many bytes in all, unless it is as many already. Raises `Failure` 429 where there is no room."""
+        if num_bytes > self._num_bytes:
+            self._room.change(self._num_bytes, num_bytes)
+            self._num_bytes = num_bytes
+
+    def share(self) -> None:
+        """One more keeps the place, who leaves it too."""
+        self._num_inside += 1
+
+    def leave(self) -> None:
+        """One of those who keep the place is done."""
+        self._num_inside -= 1
+        if not self._num_inside:
+            self._room.change(self._num_bytes, 0)
 
 
 def duration(seconds: float) -> str:

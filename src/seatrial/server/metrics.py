@@ -40,7 +40,9 @@ class _Histogram:
 
 
 class Metrics:
-    """Counts from the start of the process. `models` says what is served now, `queue` the generations inside."""
+    """Counts from the start of the process. `models` says what is served now; of generations and of bodies' bytes the
+    others say how much there is, and may be.
+    """
 
     def __init__(
         self,
@@ -48,8 +50,11 @@ class Metrics:
         *,
         num_generating: Callable[[], int] = lambda: 0,
         most_generating: int = 0,
+        num_body_bytes: Callable[[], int] = lambda: 0,
+        most_body_bytes: int = 0,
     ) -> None:
         self._models, self._num_generating, self._most_generating = models, num_generating, most_generating
+        self._num_body_bytes, self._most_body_bytes = num_body_bytes, most_body_bytes
         self.num_in_flight = 0
         self._requests: dict[tuple[str, str, int], int] = {}
         self._latencies: dict[str, _Histogram] = {}
@@ -86,6 +91,8 @@ class Metrics:
         _family(lines, "requests_in_flight", "gauge", "Requests now.", [("", self.num_in_flight)])
         _family(lines, "generations", "gauge", "Generations that run or wait now.", [("", self._num_generating())])
         _family(lines, "generations_most", "gauge", "How many may run or wait.", [("", self._most_generating)])
+        _family(lines, "body_bytes", "gauge", "Bytes of requests' bodies now.", [("", self._num_body_bytes())])
+        _family(lines, "body_bytes_most", "gauge", "How many there may be.", [("", self._most_body_bytes)])
         for position, kind in enumerate(("prompt", "completion", "cached", "reasoning")):
             samples = [(_labels(model=model), counts[position]) for model, counts in self._tokens.items()]
             _family(lines, f"{kind}_tokens_total", "counter", f"Tokens of the {kind} kind.", samples)

@@ -30,6 +30,17 @@ _CHUNK_BYTES = 64 * 1024
 _IPV4_IN_IPV6 = ipaddress.ip_network("64:ff9b::/96")
 _ROUTED_IPV6 = ipaddress.ip_network("2000::/3")  # RFC 4291: what is given out to the internet
 _NOT_PUBLIC = "its address is not public. Send the picture as a data URL"
+# The first that fits, so that kinds stand before those they belong to.
+_WHY: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "no such host can be found"),
+    (aiohttp.ClientConnectorCertificateError, "the certificate of the host is not trusted"),
+    (aiohttp.ClientSSLError, "no secure connection could be made"),
+    (aiohttp.ClientConnectorError, "nothing answers there"),
+    (aiohttp.ClientPayloadError, "the answer was cut short"),
+    (aiohttp.ServerConnectionError, "the connection broke"),
+    (aiohttp.ClientResponseError, "the answer was no HTTP"),
+    (ValueError, "the address is not valid"),
+)
 
 
 def is_public(address: str) -> bool:
@@ -48,8 +59,15 @@ def is_public(address: str) -> bool:
 def picture_fetcher(limits: WireLimits, *, is_allowed: IsAllowed = is_public) -> FetchPictures:
     """What fetches pictures within `limits`. `is_allowed` says which IP addresses may be connected to."""
 
-    async def fetch(places: Mapping[str, str]) -> Fetched:
-        """Raises Failure 400, naming its place, for the first address that gives no picture."""
+    async def fetch(places: Mapping[str, str], hold: Callable[[int], None]) -> Fetched:
+        """Raises Failure 400, naming its place, for the first address that gives no picture; and what `hold` raises."""
+        num_bytes = 0
+
+        def take(num_more: int) -> None:
+            nonlocal num_bytes
+            num_bytes += num_more
+            hold(num_bytes)
+
         connector = aiohttp.TCPConnector(resolver=_CheckedResolver(is_allowed), limit=8)
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         jar = aiohttp.DummyCookieJar()
@@ -57,7 +75,8 @@ def picture_fetcher(limits: WireLimits, *, is_allowed: IsAllowed = is_public) ->
             connector=connector, timeout=timeout, cookie_jar=jar, auto_decompress=False
         ) as session:
             tasks = [
-                asyncio.create_task(_fetched(session, url, place, limits, is_allowed)) for url, place in places.items()
+                asyncio.create_task(_fetched(session, url, place, limits, is_allowed, take))
+                for url, place in places.items()
             ]
             try:
                 return dict(zip(places, await asyncio.gather(*tasks), strict=True))
@@ -70,7 +89,12 @@ def picture_fetcher(limits: WireLimits, *, is_allowed: IsAllowed = is_public) ->
 
 
 async def _fetched(
-    session: aiohttp.ClientSession, url: str, place: str, limits: WireLimits, is_allowed: IsAllowed
+    session: aiohttp.ClientSession,
+    url: str,
+    place: str,
+    limits: WireLimits,
+    is_allowed: IsAllowed,
+    take: Callable[[int], None],
 ) -> ImagePart:
     try:
         address = URL(url)
@@ -88,12 +112,12 @@ async def _fetched(
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 data += chunk
                 check_size(len(data), limits, place)
+                take(len(chunk))
             return ImagePart(bytes(data), response.content_type)
     except TimeoutError:
         raise _failure(url, place, f"it took longer than {_TIMEOUT_S:g} seconds") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        is_inside = isinstance(getattr(error, "os_error", error), _NotPublic)
-        raise _failure(url, place, _NOT_PUBLIC if is_inside else type(error).__name__) from None
+        raise _failure(url, place, _why(error)) from None
 
 
 def _is_forbidden_literal(address: URL, is_allowed: IsAllowed) -> bool:
@@ -102,6 +126,13 @@ def _is_forbidden_literal(address: URL, is_allowed: IsAllowed) -> bool:
         return not is_allowed(str(ipaddress.ip_address(address.raw_host or "")))
     except ValueError:
         return False
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, as a user would say it."""
+    if isinstance(getattr(error, "os_error", error), _NotPublic):
+        return _NOT_PUBLIC
+    return next((why for kind, why in _WHY if isinstance(error, kind)), "the connection failed")
 
 
 def _failure(url: str, place: str, why: str) -> Failure:

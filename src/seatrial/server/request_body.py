@@ -1,6 +1,7 @@
 """A request's body: what may come is checked before it is read, then it is read whole, in pieces, up to a limit.
 
-In: headers and the ASGI `receive`. Out: the bytes, or a `Failure` 413 or 415.
+In: headers and the ASGI `receive`. Out: the bytes, or a `Failure` 413 or 415; what `hold` raises where there is no room
+for them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from seatrial.server.asgi import Receive
 from seatrial.server.errors import Failure
 from seatrial.server.watch import client_left
 
-_DISCARD_S = 5.0
+# How long a body that nobody wants may take, and pause.
+_DISCARD_S = 60.0
+_PAUSE_S = 5.0
 
 
-def check(headers: Mapping[str, str], max_bytes: int) -> None:
-    """Raises `Failure`: 415 for what is not plain JSON, 413 for more than `max_bytes`. No content-type is taken."""
+def check(headers: Mapping[str, str], max_bytes: int) -> int:
+    """How many bytes are announced; 0 where that is left open. No content-type is taken for JSON.
+
+    Raises `Failure`: 415 for what is not plain JSON, 413 for more than `max_bytes`.
+    """
     media_type = headers.get("content-type")
     if media_type is not None and media_type != "application/json":
         _check_media_type(media_type)
@@ -29,18 +35,24 @@ def check(headers: Mapping[str, str], max_bytes: int) -> None:
             code="unsupported_content_encoding",
             headers={"accept-encoding": "identity"},
         )
-    length = headers.get("content-length")
-    if length is not None and length.isdecimal() and int(length) > max_bytes:
-        raise _too_large(int(length), max_bytes)
+    length = headers.get("content-length", "")
+    num_bytes = int(length) if length.isdecimal() else 0
+    if num_bytes > max_bytes:
+        raise _too_large(num_bytes, max_bytes)
+    return num_bytes
 
 
-async def read(receive: Receive, max_bytes: int, progressed: Callable[[], None]) -> bytes:
-    """The whole body. Raises `Failure`: 413, or 499 where the client left before its end."""
+async def read(receive: Receive, max_bytes: int, hold: Callable[[int], None], progressed: Callable[[], None]) -> bytes:
+    """The whole body. `hold` is told how many bytes have come, before more are taken.
+
+    Raises `Failure`: 413, or 499 where the client left before its end; and what `hold` raises.
+    """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         whole: bytes = message.get("body", b"")
         if len(whole) > max_bytes:
             raise _too_large(len(whole), max_bytes)
+        hold(len(whole))
         return whole
     pieces: list[bytes] = []
     num_bytes = 0
@@ -49,6 +61,7 @@ async def read(receive: Receive, max_bytes: int, progressed: Callable[[], None])
         num_bytes += len(piece)
         if num_bytes > max_bytes:
             raise _too_large(None, max_bytes)
+        hold(num_bytes)
         pieces.append(piece)
         if not message.get("more_body"):
             return b"".join(pieces)
@@ -59,10 +72,12 @@ async def read(receive: Receive, max_bytes: int, progressed: Callable[[], None])
 
 async def discard(receive: Receive) -> None:
     """Take what still comes of a body that nobody wants, for a while, so that the client gets to read its error."""
+    now_s = asyncio.get_running_loop().time
+    ends_s = now_s() + _DISCARD_S
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DISCARD_S):
+        async with asyncio.timeout_at(now_s() + _PAUSE_S) as timeout:
             while (await receive()).get("more_body"):
-                pass
+                timeout.reschedule(min(now_s() + _PAUSE_S, ends_s))
 
 
 def _check_media_type(media_type: str) -> None:

@@ -38,6 +38,10 @@ class Models(Protocol):
         """Raises `Failure` 404 `model_not_found`, which names what there is."""
         ...
 
+    def sees(self, name: str) -> bool | None:
+        """Whether a model takes pictures, None where only loading it would tell. Raises as `card` does."""
+        ...
+
     def use(self, name: str) -> AbstractAsyncContextManager[Served]:
         """A model for as long as one request needs it: loaded first where it is not, and kept until the end.
 

@@ -2,23 +2,56 @@
 
 In: a video's bytes. Out: the path of a file that this user alone may read, gone when the last request that holds it
 ends. Name and time of a file follow from its content, so that what was prepared for one question about a video is found
-again for the next. A process that is killed leaves its files in the folder for temporary ones.
+again for the next. Each folder is locked by its process for as long as it is there. A process that is killed leaves its
+folder behind without the lock; `remove_left_over` is for the next one to call.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
+import sys
 import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from seatrial.errors import StorageError
 
+if sys.platform != "win32":
+    import fcntl
+
 # The time that every file bears.
 _EPOCH = (0, 0)
+_PREFIX = "seatrial-videos-"
+# Names of folders, and of files in them: their digest; before they are whole, one that `tempfile` gave.
+_FOLDER = re.compile(_PREFIX + "[a-z0-9_]{8}")
+_FILE = re.compile("[0-9a-f]{64}|tmp[a-z0-9_]{8}")
+# How often another folder is made where a process that looks for left-overs has taken the new one for one.
+_NUM_TRIES = 10
+
+
+def remove_left_over(parent: Path | None = None) -> None:
+    """Remove the folders in `parent` that processes of this user left when they were killed.
+
+    A folder stays that a running process has locked, that belongs to another user, that is reached through a link, or
+    that holds anything else than we write; so does what cannot be removed. Where folders have no locks (Windows, some
+    file systems) all stay.
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        within = os.open(parent or tempfile.gettempdir(), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for name in os.listdir(within):
+                if _FOLDER.fullmatch(name):
+                    _remove_unlocked(within, name)
+        finally:
+            os.close(within)
 
 
 class VideoFiles:
@@ -30,6 +63,7 @@ class VideoFiles:
     def __init__(self, parent: Path | None = None) -> None:
         self._parent = parent
         self._folder: Path | None = None
+        self._lock_file: int | None = None  # the folder's descriptor, while there is one
         self._num_holders: dict[Path, int] = {}
         self._lock = threading.Lock()
 
@@ -67,15 +101,36 @@ class VideoFiles:
             if not self._num_holders:
                 with suppress(OSError):
                     path.parent.rmdir()
+                self._unlock()
 
     def _new_folder(self) -> Path:
         """The folder, made again under the same name where that is free."""
         if self._folder is not None:
             with suppress(FileExistsError):
                 self._folder.mkdir(mode=0o700)
+                if self._locks(self._folder):
+                    return self._folder
+        for _ in range(_NUM_TRIES):
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+            if self._locks(self._folder):
                 return self._folder
-        self._folder = Path(tempfile.mkdtemp(prefix="seatrial-videos-", dir=self._parent))
-        return self._folder
+        raise BlockingIOError(errno.EWOULDBLOCK, "other processes take away its folders")
+
+    def _locks(self, folder: Path) -> bool:
+        """Whether the folder is ours: not taken for a left-over before it was locked."""
+        self._unlock()
+        if sys.platform == "win32":
+            return True
+        try:
+            self._lock_file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        return _lock(self._lock_file) != "taken" and _is_still(self._lock_file, folder)
+
+    def _unlock(self) -> None:
+        lock_file, self._lock_file = self._lock_file, None
+        if lock_file is not None:
+            os.close(lock_file)
 
 
 class HeldVideos:
@@ -128,3 +183,41 @@ def _write(path: Path, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(part)
         raise
+
+
+def _remove_unlocked(within: int, name: str) -> None:
+    """Remove a folder, unless it is not ours, or its process runs."""
+    with suppress(OSError):
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=within)
+        try:
+            is_left = (
+                os.fstat(folder).st_uid == os.geteuid()
+                and _lock(folder) == "locked"
+                and _is_still(folder, name, within)
+            )
+            files = os.listdir(folder) if is_left else []
+            if is_left and all(map(_FILE.fullmatch, files)):
+                for file in files:
+                    os.unlink(file, dir_fd=folder)
+                os.rmdir(name, dir_fd=within)
+        finally:
+            os.close(folder)
+
+
+def _lock(folder: int) -> Literal["locked", "taken", "impossible"]:
+    """Lock an open folder until it is closed, also by the end of its process and of those it forked."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "taken"
+    except OSError:
+        return "impossible"
+    return "locked"
+
+
+def _is_still(folder: int, path: str | Path, within: int | None = None) -> bool:
+    """Whether the folder that is open is the one at its path."""
+    try:
+        return os.path.samestat(os.fstat(folder), os.stat(path, dir_fd=within, follow_symlinks=False))
+    except FileNotFoundError:
+        return False

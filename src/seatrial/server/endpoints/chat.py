@@ -10,10 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from seatrial.chat import ChatEvent, ChatRequest, Finished, ToolCallDelta, Usage
+from seatrial.errors import RequestRejected
 from seatrial.server.chat_store import ChatStore, StoredChat
 from seatrial.server.context import fitting
 from seatrial.server.endpoints.stored_chats import stored_chat_routes
 from seatrial.server.endpoints.streaming import Generation, streamed
+from seatrial.server.endpoints.web_pictures import fetched_for
 from seatrial.server.generation import Answer, gathered, usage_of
 from seatrial.server.http import Call, Reply, Route, Streamed
 from seatrial.server.reading import read_beside
@@ -25,6 +27,7 @@ from seatrial.server.wire.images import Fetched, FetchPictures, bytes_of
 from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.messages import web_addresses
 from seatrial.server.wire.sampling import choices_of, includes_usage, num_choices
+from seatrial.server.wire.videos import of_taken_formats
 
 
 def chat_routes(
@@ -62,10 +65,16 @@ class _ChatCompletions:
 
     async def __call__(self, call: Call) -> Reply | Streamed:
         """Raises Failure, and what the model's provider raises."""
+        try:
+            return await self._answered(call)
+        except RequestRejected as error:
+            raise of_taken_formats(error) from error.__cause__
+
+    async def _answered(self, call: Call) -> Reply | Streamed:
         body = decode_chat(call.body)
         num = num_choices(body, self.limits)
         with_usage = includes_usage(body)
-        fetched = await self._fetched(body)
+        fetched = await self._fetched(call, body)
         num_bytes = len(call.body) + bytes_of(fetched)
         with ExitStack() as held:
             keep_video = held.enter_context(self.videos.held()).keep
@@ -118,9 +127,11 @@ class _ChatCompletions:
             self.store.put(StoredChat(heading.id, heading.model, reply, call.body, body.metadata, call.key_id))
         return reply
 
-    async def _fetched(self, body: ChatBody) -> Fetched:
-        urls = web_addresses(body.messages, self.limits)
-        return await self.fetch_pictures(urls) if urls and self.fetch_pictures is not None else {}
+    async def _fetched(self, call: Call, body: ChatBody) -> Fetched:
+        places, num_bytes = web_addresses(body.messages, self.limits), len(call.body)
+        return await fetched_for(
+            self.models, body.model, places, self.fetch_pictures, lambda more: call.hold(num_bytes + more)
+        )
 
     def _heading(self, served: Served) -> Heading:
         return Heading(self.new_id("chatcmpl-"), int(self.clock()), served.card.id, self.system_fingerprint)

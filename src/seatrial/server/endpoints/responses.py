@@ -17,6 +17,7 @@ from seatrial.providers.base import CountsTokens, Provider
 from seatrial.server.background import Background, EventLog, Job
 from seatrial.server.context import fitting
 from seatrial.server.endpoints.stored_responses import stored_routes
+from seatrial.server.endpoints.web_pictures import fetched_for
 from seatrial.server.errors import Failure, bad_request, failure_of
 from seatrial.server.generation import choices
 from seatrial.server.http import Call, Reply, Route, Streamed
@@ -34,6 +35,7 @@ from seatrial.server.wire.responses_assembly import NewId
 from seatrial.server.wire.responses_body import CreateBody, PromptFields, count_decoder, create_decoder
 from seatrial.server.wire.responses_input import Item, web_addresses
 from seatrial.server.wire.responses_output import InputTokens, Response
+from seatrial.server.wire.videos import of_taken_formats
 
 _log = logging.getLogger(__name__)
 
@@ -108,8 +110,9 @@ class _Responses:
         earlier = self._earlier(body, call)
         before = earlier.conversation if earlier else None
         items, num_earlier = items_of(body, before), len(before or ())
-        fetched = await self._fetched(items, num_earlier)
-        num_bytes = len(call.body) + (earlier.num_bytes if earlier else 0) + bytes_of(fetched)
+        num_bytes = len(call.body) + (earlier.num_bytes if earlier else 0)
+        fetched = await self._fetched(body.model, items, num_earlier, call, num_bytes)
+        num_bytes += bytes_of(fetched)
         with self.videos.held() as videos:
             media = Media(self.limits, fetched, videos.keep)
             request = await read_beside(num_bytes, lambda: prompt_of(body, items, num_earlier, media))
@@ -121,10 +124,11 @@ class _Responses:
         earlier = self._earlier(body, call)
         before = earlier.conversation if earlier else None
         items, num_earlier = items_of(body, before), len(before or ())
-        media = Media(self.limits, await self._fetched(items, num_earlier), videos.keep)
         num_bytes = len(call.body) + (earlier.num_bytes if earlier else 0)
+        fetched = await self._fetched(body.model, items, num_earlier, call, num_bytes)
+        media = Media(self.limits, fetched, videos.keep)
         plan = await read_beside(
-            num_bytes + bytes_of(media.fetched),
+            num_bytes + bytes_of(fetched),
             lambda: plan_of(
                 body,
                 items,
@@ -174,9 +178,15 @@ class _Responses:
             )
         return stored
 
-    async def _fetched(self, items: tuple[Item, ...], num_earlier: int) -> Fetched:
-        urls = web_addresses(items, num_earlier, self.limits)
-        return await self.fetch_pictures(urls) if urls and self.fetch_pictures else {}
+    async def _fetched(
+        self, model: str, items: tuple[Item, ...], num_earlier: int, call: Call, num_bytes: int
+    ) -> Fetched:
+        """The pictures at web addresses, counted with the `num_bytes` that the request has without them."""
+        call.hold(num_bytes)
+        places = web_addresses(items, num_earlier, self.limits)
+        return await fetched_for(
+            self.models, model, places, self.fetch_pictures, lambda more: call.hold(num_bytes + more)
+        )
 
     async def _whole(self, work: _Work) -> Reply:
         with work.videos:
@@ -218,6 +228,8 @@ class _Responses:
         job = Job(work.run, EventLog() if streams else None, on_end=lambda job: self._over(work, job))
         job.tell(work.run.queued())
         self.store.put(Stored(job.response, work.plan.input_items, work.num_bytes, work.call.key_id, job, job.log))
+        if work.call.place is not None:
+            work.call.place.share()
         self.background.start(job, lambda job: self._make(work, job))
         return Reply(json_bytes(job.response)) if job.log is None else Streamed(job.log.read())
 
@@ -231,6 +243,8 @@ class _Responses:
 
     def _over(self, work: _Work, job: Job) -> None:
         work.videos.close()
+        if work.call.place is not None:
+            work.call.place.leave()
         if self.store.holds(job.response.id):
             num_bytes = job.log.num_bytes if job.log else 0
             self._keep(work, len(json_bytes(job.response)) + num_bytes, job.log)
@@ -275,7 +289,7 @@ class _Responses:
 def _raise_of_input(error: RequestRejected) -> None:
     """What a provider says of `messages`, said of `input`. What an upstream said stays as it is."""
     if error.upstream is None and (error.param or "").startswith("messages"):
-        raise replace(failure_of(error), param="input") from error
+        raise replace(failure_of(of_taken_formats(error)), param="input") from error
 
 
 def _told(error: Exception) -> Failure:

@@ -12,17 +12,20 @@ from urllib.parse import urlsplit
 
 from seatrial.chat import ImagePart
 from seatrial.errors import InputError
-from seatrial.server.errors import bad_request
+from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
-from seatrial.server.wire.limits import WireLimits
+from seatrial.server.wire.limits import WireLimits, host_and_port
+from seatrial.workload.media_types import picture_type, video_type, what_it_is
 
 MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _ALIASES = {"image/jpg": "image/jpeg"}
+_WEB_PORTS = {"http": 80, "https": 443}
+_HEAD_BYTES = 512
 
 Detail = Literal["auto", "low", "high"]
 Fetched = Mapping[str, ImagePart]
-# Addresses, each with its place in the request, which errors name.
-FetchPictures = Callable[[Mapping[str, str]], Awaitable[Fetched]]
+# Addresses, each with its place in the request, which errors name; what is told how many bytes have come, of all.
+FetchPictures = Callable[[Mapping[str, str], Callable[[int], None]], Awaitable[Fetched]]
 
 
 def bytes_of(fetched: Fetched) -> int:
@@ -44,31 +47,36 @@ def image_part(url: str, detail: Detail | None, limits: WireLimits, fetched: Fet
         check_host(url, limits, param)
         if url not in fetched:
             raise bad_request(f"'{param}' could not be fetched.", param=param, code="invalid_image_url")
-        data = fetched[url].data
+        claimed, data = fetched[url].media_type, fetched[url].data
     else:
-        data = _data_of(url, limits, param)
-    return ImagePart(data, _checked_type(data, limits, param), detail or "auto")
+        claimed, data = _data_of(url, limits, param)
+    return ImagePart(data, _checked_type(data, claimed, limits, param), detail or "auto")
 
 
 def check_host(url: str, limits: WireLimits, param: str) -> None:
-    """Raises Failure where the operator did not allow the address's host by name."""
+    """Raises Failure where the operator did not allow the address's host by name, or not this port of it."""
     try:
-        host = (urlsplit(url).hostname or "").rstrip(".")
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
-        host = ""
-    if host and host in limits.image_hosts:
+        raise bad_request(f"'{param}' is no address.", param=param, code="invalid_image_url") from None
+    if not host:
+        raise bad_request(f"'{param}' names no host.", param=param, code="invalid_image_url")
+    asked = port if port is not None else _WEB_PORTS[parts.scheme]
+    with_port = host_and_port(host, asked)
+    if with_port in limits.image_hosts or (host in limits.image_hosts and asked in _WEB_PORTS.values()):
         return
-    way_out = "Send the picture as a data URL, or ask the operator to allow this host."
     raise bad_request(
-        f"This server fetches no pictures from '{host[:100]}'. {way_out}" if host else f"'{param}' names no host.",
+        f"This server fetches no pictures from '{(host if port is None else with_port)[:100]}'. "
+        "Send the picture as a data URL, or ask the operator to allow it.",
         param=param,
         code="invalid_image_url",
     )
 
 
 def check_media_type(media_type: str, param: str) -> None:
-    """Raises Failure for what is no picture that is read."""
-    if _ALIASES.get(media_type, media_type) not in MEDIA_TYPES:
+    """Raises Failure for a type of which no picture is taken."""
+    if not _is_taken(media_type):
         raise bad_request(
             f"'{param}' is of type '{media_type[:60]}'; it must be PNG, JPEG, GIF or WebP.",
             param=param,
@@ -86,7 +94,12 @@ def check_size(num_bytes: int, limits: WireLimits, param: str) -> None:
         )
 
 
-def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
+def _is_taken(media_type: str) -> bool:
+    return _ALIASES.get(media_type, media_type) in MEDIA_TYPES
+
+
+def _data_of(url: str, limits: WireLimits, param: str) -> tuple[str, bytes]:
+    """What the URL calls its bytes, and the bytes."""
     found = data_urls.parsed(url)
     if found is None:
         raise bad_request(
@@ -94,18 +107,19 @@ def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
             param=param,
             code="invalid_image_url",
         )
-    check_media_type(found.media_type, param)
     check_size(found.num_bytes, limits, param)
-    return data_urls.content_of(found, param=param, code="invalid_image_url")
+    return found.media_type, data_urls.content_of(found, param=param, code="invalid_image_url")
 
 
-def _checked_type(data: bytes, limits: WireLimits, param: str) -> str:
-    """The type that the bytes show. Raises Failure for what is no picture, or has too many pixels."""
+def _checked_type(data: bytes, claimed: str, limits: WireLimits, param: str) -> str:
+    """The type that the bytes show. Raises Failure for what is no picture that is taken, or has too many pixels."""
     from seatrial.models.pictures.opening import picture_head
 
     try:
         head = picture_head(data, most_pixels=limits.max_image_pixels)
     except InputError as error:
+        if picture_type(data[:_HEAD_BYTES]) is None and error.field != "pixels":
+            raise _no_picture(data[:_HEAD_BYTES], claimed, param) from None
         raise bad_request(
             f"'{param}' cannot be read as a picture. {error.reason}",
             param=param,
@@ -113,3 +127,13 @@ def _checked_type(data: bytes, limits: WireLimits, param: str) -> str:
         ) from None
     check_media_type(head.media_type, param)
     return head.media_type
+
+
+def _no_picture(head: bytes, claimed: str, param: str) -> Failure:
+    """The error for bytes that begin as none of the types. `claimed` is what they were called."""
+    way_out = "Send it as 'video_url'." if video_type(head) else "Send a PNG, JPEG, GIF or WebP."
+    return bad_request(
+        f"'{param}' is no picture: by its first bytes it is {what_it_is(head)}. {way_out}",
+        param=param,
+        code="invalid_image" if _is_taken(claimed) else "invalid_image_format",
+    )

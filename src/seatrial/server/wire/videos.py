@@ -6,12 +6,14 @@ no more than the operator allows. Nothing is fetched, and no frame is looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 
 from seatrial.chat import VideoPart
+from seatrial.errors import RequestRejected
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits
@@ -21,6 +23,8 @@ from seatrial.workload.media_types import picture_type, video_type, what_it_is
 KeepVideo = Callable[[bytes], Path]
 
 _HEAD_BYTES = 512
+_READ = re.compile(r"(?<=\. )[^.]+ are read\.$")
+_TAKEN = "MP4, MOV, WebM, MKV, AVI, MPEG and OGG are taken."
 
 
 class VideoUrl(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +48,16 @@ def video_part(video: VideoContent, limits: WireLimits, keep: KeepVideo, place: 
     data = _data_of(video.video_url.url, limits, param)
     _check_type(data[:_HEAD_BYTES], param)
     return VideoPart(keep(data))
+
+
+def of_taken_formats(error: RequestRejected) -> RequestRejected:
+    """What a model here says of a video that it cannot read, with the formats that requests may hold.
+
+    It reads more formats than those from files of its own machine, and names them all.
+    """
+    if error.code != "invalid_video" or error.upstream is not None:
+        return error
+    return RequestRejected(_READ.sub(_TAKEN, str(error)), status=error.status, code=error.code, param=error.param)
 
 
 def too_many_videos(limits: WireLimits, param: str) -> Failure:
@@ -76,7 +90,7 @@ def _data_of(url: str, limits: WireLimits, param: str) -> bytes:
 def _check_type(head: bytes, param: str) -> None:
     if video_type(head) is not None:
         return
-    way_out = "Send it as 'image_url'." if picture_type(head) else "Send an MP4, MOV, WebM, MKV or AVI."
+    way_out = "Send it as 'image_url'." if picture_type(head) else _TAKEN
     raise bad_request(
         f"'{param}' is no video: by its first bytes it is {what_it_is(head)}. {way_out}",
         param=param,
