@@ -1,7 +1,7 @@
 """SmolVLM2 at its published sizes, a whole page beside transformers: its processor, its encoder, its logits.
 
 Weights are random, since the published ones are not at hand; sizes, number of tiles and the places of the marks in the
-vocabulary are the published ones. Of text layers there are as many as memory and minutes allow.
+vocabulary are the published ones. The largest takes 10.4 GB of memory and five minutes of two cores.
 """
 
 # ruff: noqa: N815 - fields carry shape suffixes
@@ -38,6 +38,7 @@ from seatrial.kernels import cpu
 from seatrial.models.chat_template import ChatTemplate
 from seatrial.models.checkpoint import Checkpoint
 from seatrial.models.config import ModelConfig
+from seatrial.models.devices import free_bytes
 from seatrial.models.smollm import Decoder, decoder_weights
 from seatrial.models.tensors import name_beside_eyes
 from seatrial.models.vision_config import VisionConfig
@@ -91,10 +92,13 @@ def page() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(("name", "num_layers"), [("smolvlm2-256m", 30), ("smolvlm2-500m", 32), ("smolvlm2-2.2b", 3)])
+@pytest.mark.parametrize(("name", "gigabytes"), [("smolvlm2-256m", 3), ("smolvlm2-500m", 5), ("smolvlm2-2.2b", 12)])
 @torch.inference_mode()
-def test_a_page(name: str, num_layers: int, page: bytes) -> None:
-    checkpoint = true_checkpoint(name, num_layers)
+def test_a_page(name: str, gigabytes: int, page: bytes) -> None:
+    free = free_bytes("cpu")
+    if free is not None and free < gigabytes * 1e9:
+        pytest.skip(f"takes up to {gigabytes} GB of memory")
+    checkpoint = true_checkpoint(name)
     theirs, ours = published_prompt(checkpoint, page), our_prompt(checkpoint, page)
     assert len(ours.tiles_NCHW) == 13
     assert ours.ids == theirs.ids
@@ -116,7 +120,7 @@ def test_a_page(name: str, num_layers: int, page: bytes) -> None:
 @torch.inference_mode()
 def test_rows_of_the_kernels(name: str, places: Sequence[int], dtype: str, page: bytes) -> None:
     """Of the whole page, or of a tile in its middle and the whole view, against the very weights that were packed."""
-    checkpoint = true_checkpoint(name, 1)
+    checkpoint = true_checkpoint(name)
     parts = checkpoint.vision
     assert parts is not None
     tiles_NCHW = our_prompt(checkpoint, page).tiles_NCHW[list(places)]
@@ -131,10 +135,9 @@ def test_rows_of_the_kernels(name: str, places: Sequence[int], dtype: str, page:
     assert relative_error(found_NPD[::-1], expected_NPD) > 0.1
 
 
-def true_checkpoint(name: str, num_layers: int) -> Checkpoint:
+def true_checkpoint(name: str) -> Checkpoint:
     """Float32 weights, made whenever they are asked for."""
-    config = replace(shapes()[name], num_layers=num_layers, rope_layers=(True,) * num_layers)
-    return checkpoint_of(config, name=name, dtype="float32", stored=None, seed=1, vision=eyes()[name])
+    return checkpoint_of(shapes()[name], name=name, dtype="float32", stored=None, seed=1, vision=eyes()[name])
 
 
 class _WithoutVideo(SmolVLMProcessor):
