@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import proportion_confint
 
 from seatrial.errors import UsageError
@@ -90,7 +90,7 @@ def test_clustered_standard_error_is_that_of_statsmodels(sizes: list[int]) -> No
     clusters = sizes_to_clusters(sizes)
     values = rng.normal(3.0, 1.0, len(clusters)) + np.repeat(rng.normal(0.0, 1.0, len(sizes)), sizes)
     codes = np.repeat(np.arange(len(sizes)), sizes)
-    fit = sm.OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+    fit = OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
 
     figure = estimate(mean(values, clusters))
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 
 from seatrial.errors import UsageError
@@ -60,7 +60,7 @@ def test_unbounded_differences_are_those_of_cluster_robust_ols(clustered: bool) 
     hardness = rng.lognormal(0.0, 1.0, 120)
     a, b = hardness + rng.normal(0.2, 0.3, 120), hardness + rng.normal(0.0, 0.3, 120)
     codes = np.repeat(np.arange(24), 5) if clustered else np.arange(120)
-    fit = sm.OLS(a - b, np.ones(120)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+    fit = OLS(a - b, np.ones(120)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
 
     found = judged(paired_difference(a, b, [str(code) for code in codes] if clustered else None, bounds=None))
 

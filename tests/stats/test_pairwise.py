@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 from scipy.stats import t as student
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from seatrial.errors import UsageError
 from seatrial.stats.estimate import NotEnough
@@ -26,7 +27,7 @@ def simulated(
         own = {name: strengths[name] + taste * rng.standard_normal() for name in names}
         weight = float(rng.choice([0.1, 0.25, 1.0]))
         for _ in range(each):
-            first, second = (str(name) for name in rng.choice(names, 2, replace=False))
+            first, second = (names[index] for index in rng.choice(len(names), 2, replace=False))
             score = 0.5 if rng.random() < ties else float(rng.random() < expit(own[first] - own[second]))
             outcomes.append(Outcome(first, second, score, weight, f"j{judge}"))
     return outcomes
@@ -60,10 +61,10 @@ def test_strengths_and_errors_are_those_of_a_clustered_logistic_regression(seed:
     for row, outcome in enumerate(outcomes):
         design[row, names.index(outcome.first)], design[row, names.index(outcome.second)] = 1.0, -1.0
     judges = np.unique([outcome.cluster for outcome in outcomes], return_inverse=True)[1]
-    fitted = sm.GLM(
+    fitted = GLM(
         [outcome.score for outcome in outcomes],
         design[:, 1:],  # the first is the reference
-        family=sm.families.Binomial(),
+        family=Binomial(),
         var_weights=[outcome.weight for outcome in outcomes],
     ).fit(cov_type="cluster", cov_kwds={"groups": judges, "use_correction": False}, tol=1e-12)
     centring = np.vstack([np.zeros(3), np.eye(3)]) - 0.25

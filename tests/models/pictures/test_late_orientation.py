@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,9 +47,14 @@ LATE = {
 }
 
 
+@cache
+def late(name: str) -> bytes:
+    return LATE[name]()
+
+
 @pytest.mark.parametrize("name", ["EXIF", "XMP", "an animation"])
 def test_what_is_said_behind_the_pixels_is_read_without_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = LATE[name]()
+    data = late(name)
     decoded = watched_decoding(monkeypatch)
     head = picture_head(data)
     assert all(width * height == 1 for width, height in decoded)
@@ -60,7 +67,7 @@ def test_what_is_said_behind_the_pixels_is_read_without_them(name: str, monkeypa
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=6),
 )
 def test_a_damaged_end_is_told_as_decoding_tells_it(name: str, changes: list[tuple[float, bytes]]) -> None:
-    data = bytearray(LATE[name]())
+    data = bytearray(late(name))
     for place, replacement in changes:
         at = len(data) - 1 - int(place * 400)  # about the chunks behind the pixels
         data[at : at + len(replacement)] = replacement

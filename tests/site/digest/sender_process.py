@@ -25,7 +25,7 @@ from seatrial.site.mail.outbox import OutboxFolder
 from seatrial.site.mail.smtp import SmtpServer
 from seatrial.site.security.tokens import Tokens
 
-MOST_KILLS = 25
+MOST_KILLS = 12
 
 
 class Deadly:
