@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -51,6 +55,7 @@ def seeing(
     eyes = tiny_vision().write_folder(folder / EYES)
     blind = tiny(max_position_embeddings=512).write_folder(folder / BLIND)
     words = ("--port", "0", "--max-images", "12", "--context", "512", "--allow-image-host", "localhost")
+    words += ("--max-bodies", "8MB")
     server = ServerProcess(str(eyes), str(blind), *words, log=folder / "server.log")
     yield server
     assert "Traceback" not in server.said(), server.said()
@@ -148,7 +153,7 @@ def test_many_clients_show_many_pictures_at_once(seeing: Any, connect: Callable[
         (shown(b"Buy milk."), EYES, "messages[0].content[0].image_url.url", "invalid_image", "no picture"),
         (shown(drawn()[:20]), EYES, "messages[0].content[0].image_url.url", "invalid_image", "cut short"),
         (shown(drawn(), drawn()[:20_000]), EYES, "messages[0].content[1]", "invalid_image", "cut short"),
-        (shown(drawn()), BLIND, "messages[0].content[0]", None, "`smolvlm2-256m`"),
+        (shown(drawn()), BLIND, "messages[0].content[0]", None, "`tiny-blind` reads text only"),
         (shown(*[drawn()] * 13), EYES, "messages", "too_many_images", "12"),
         (shown(*[drawn()] * 9), EYES, "messages", "context_length_exceeded", "fit"),
     ],
@@ -168,7 +173,8 @@ def test_what_cannot_be_shown_is_refused_at_its_place(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("http://localhost:1/a.png", "its address is not public"),
+        ("http://localhost/a.png", "its address is not public"),
+        ("http://localhost:22/a.png", "fetches no pictures from .localhost:22."),
         ("http://169.254.169.254/latest/meta-data", "fetches no pictures from"),
         ("file:///etc/passwd", "must be a data URL"),
     ],
@@ -186,6 +192,46 @@ def test_clients_of_responses_hear_of_their_input(eyes: Any) -> None:
         with pytest.raises(openai.BadRequestError) as refused:
             eyes.responses.create(model=EYES, input=item(data))
         assert (refused.value.param, refused.value.code) == (param, "invalid_image")
+
+
+@contextmanager
+def sending(server: Any, *, num_clients: int, num_bytes: int) -> Iterator[list[socket.socket]]:
+    """Clients whose requests have come, but for the last byte, or were turned away."""
+    where = urlsplit(server.url)
+    head = f"POST /v1/responses/input_tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: {num_bytes}\r\n\r\n"
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection((where.hostname, where.port))) for _ in range(num_clients)
+        ]
+        for client in clients:
+            client.sendall(head.encode() + b" " * (num_bytes - 1))
+        yield clients
+
+
+def resident(server: Any) -> int:
+    """Bytes of the server in memory."""
+    text = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_large_requests_together_are_bounded_and_small_ones_are_answered_beside_them(
+    seeing: Any, connect: Callable[..., Any]
+) -> None:
+    client, before = connect(seeing.url), resident(seeing)
+    large = shown(drawn(size=(900, 600), compress_level=0))
+    with sending(seeing, num_clients=40, num_bytes=3_000_000) as clients:
+        seeing.seconds_until(lambda: seeing.total("body_bytes") >= 6_000_000)
+        assert resident(seeing) - before < 40_000_000
+        assert clients[-1].recv(65536).startswith(b"HTTP/1.1 429 ")
+        with pytest.raises(openai.RateLimitError, match="find no room beside 6,000,000 bytes") as refused:
+            asked(client, large)
+        assert refused.value.code == "rate_limit_exceeded"
+        assert refused.value.response.headers["retry-after"] == "5"
+        assert asked(client, shown(drawn())).choices
+        assert asked(client, shown()).choices
+    seeing.seconds_until(lambda: seeing.total("body_bytes") == 0)
+    assert asked(client, large).choices
 
 
 async def test_a_client_that_leaves_stops_the_work(seeing: Any) -> None:

@@ -149,7 +149,7 @@ PLACE = "messages[0].content[0]"
     [
         ((b"Buy milk.",), EYES, f"{PLACE}.video_url.url", "invalid_video_format", "it is text"),
         ((film()[:300],), EYES, PLACE, "invalid_video", "no video that can be read"),
-        ((film(),), BLIND, PLACE, None, "`smolvlm2-256m`"),
+        ((film(),), BLIND, PLACE, None, "`tiny-blind` reads text only"),
         ((film(),) * 8, EYES, "messages", "too_many_videos", "7"),
         ((film(seconds=9),) * 7, EYES, "messages", "context_length_exceeded", "7 videos"),
     ],
@@ -178,6 +178,24 @@ def test_what_cannot_be_shown_is_refused_at_its_place(
     assert told.value.code == code
     assert (told.value.param or "").startswith("input")
     assert "seatrial-videos" not in str(told.value)
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next(
+    tiny_vision: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server_process import ServerProcess
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    eyes = tiny_vision().write_folder(tmp_path / EYES)
+    killed = ServerProcess(str(eyes), "--port", "0", "--context", "512", log=tmp_path / "killed.log")
+    with openai.OpenAI(base_url=f"{killed.url}/v1", api_key="none", max_retries=0) as client:
+        client.responses.create(model=EYES, input=item(film()), max_output_tokens=400, background=True)
+        killed.process.kill()
+    killed.process.wait()
+    assert len(list(tmp_path.glob("seatrial-videos-*/*"))) == 1
+    following = ServerProcess("http://127.0.0.1:9/v1#m", "--port", "0", log=tmp_path / "following.log")
+    assert list(tmp_path.glob("seatrial-videos-*")) == []
+    assert following.stop() == 0
 
 
 async def test_a_client_that_leaves_stops_the_work(seeing: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +20,7 @@ from seatrial.engine.picture_prompt import PicturePrompts, parts_to_see, shielde
 from seatrial.errors import ContextTooLong, InputError, UsageError
 from seatrial.models.chat_template import ChatTemplate
 from seatrial.models.checkpoint import Checkpoint, open_checkpoint
+from seatrial.models.pictures import Stopped
 
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
 
@@ -179,7 +182,7 @@ def test_templates_for_parts_get_parts() -> None:
     assert template_of(known[1] + loop).render(messages) == "(textsee )(image)(video)(text)"
 
 
-def test_a_video_is_read_once_for_its_text_and_its_frames(
+def test_the_frames_of_a_video_are_read_once_and_not_for_its_text(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from seatrial.models.pictures import PreparedVideo
@@ -189,17 +192,21 @@ def test_a_video_is_read_once_for_its_text_and_its_frames(
     frames = [prompts_of(checkpoint).pictures_of(png(seed=seed, detail="low"))[0] for seed in range(3)]
     read: list[Path] = []
 
-    def prepare(at: Path, *rest: Any) -> PreparedVideo:
+    def prepare(at: Path, *rest: Any, **more: Any) -> PreparedVideo:
         read.append(at)
-        return PreparedVideo("Film: " + "".join(frame.text for frame in frames), frames)
+        return PreparedVideo(told, frames)
 
+    told = "Film: " + "".join(frame.text for frame in frames)
+    monkeypatch.setattr(picture_prompt, "outline_video", lambda *a: told)
     monkeypatch.setattr(picture_prompt, "prepare_video", prepare)
     prompts = prompts_of(checkpoint)
     messages = (user("what happens ", VideoPart(path)),)
     ids = prompts.encode(rendered(checkpoint, *messages), parts_to_see(messages))
     assert checkpoint.vision is not None
     assert ids.count(checkpoint.vision.config.image_token_id) == 12
-    assert prompts.pictures_of(VideoPart(path)) == tuple(frames)
+    assert read == []
+    for _ in range(2):
+        assert prompts.pictures_of(VideoPart(path)) == tuple(frames)
     assert read == [path]
     path.write_bytes(b"another film")
     prompts.pictures_of(VideoPart(path))
@@ -212,12 +219,56 @@ def test_counting_a_video_decodes_no_frame(
     path = film(tmp_path / "a.mp4", 40)
     prompts = prompts_of(checkpoint)
     with monkeypatch.context() as patched:
-        patched.setattr(picture_prompt, "prepare_video", lambda *a: pytest.fail("frames were decoded"))
+        patched.setattr(picture_prompt, "prepare_video", lambda *a, **k: pytest.fail("frames were decoded"))
         text, num_tokens = prompts.text_of(VideoPart(path)), prompts.num_tokens(VideoPart(path))
     assert num_tokens == len(checkpoint.tokenizer.encode(text)) > 4 * 4
     frames = prompts.pictures_of(VideoPart(path))
     assert sum(frame.num_tokens for frame in frames) == text.count("<image>")
     assert prompts.text_of(VideoPart(path)) == text
+
+
+def test_few_heads_of_videos_are_read_at_once(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg takes memory for each; no place is held for that."""
+    lock, num_at_once, most_at_once = threading.Lock(), 0, 0
+
+    def outline(*_: Any) -> str:
+        nonlocal num_at_once, most_at_once
+        with lock:
+            num_at_once += 1
+            most_at_once = max(most_at_once, num_at_once)
+        time.sleep(0.02)
+        with lock:
+            num_at_once -= 1
+        return "Film: <image>"
+
+    monkeypatch.setattr(picture_prompt, "outline_video", outline)
+    prompts = prompts_of(checkpoint)
+    parts = [VideoPart(tmp_path / f"{number}.mp4") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(prompts.text_of, parts)) == {"Film: <image>"}
+    assert most_at_once == 2
+
+
+def test_a_video_cut_short_is_refused_before_a_frame_is_decoded(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = film(tmp_path / "a.avi", 300)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    monkeypatch.setattr(picture_prompt, "prepare_video", lambda *a, **k: pytest.fail("frames were decoded"))
+    with pytest.raises(InputError, match="cut short"):
+        prompts_of(checkpoint).num_tokens(VideoPart(path))
+
+
+def test_nothing_more_is_prepared_for_somebody_who_has_gone(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    prompts, gone = prompts_of(checkpoint), threading.Event()
+    shown = [png(), VideoPart(film(tmp_path / "a.mp4", 40))]
+    gone.set()
+    for part in shown:
+        with pytest.raises(Stopped):
+            prompts.pictures_of(part, gone)
+        assert prompts.pictures_of(part)
 
 
 def test_a_file_that_is_not_what_its_head_said_is_refused(
@@ -240,7 +291,7 @@ def film(path: Path, num_frames: int) -> Path:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(num_frames):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number % 256, np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from seeing_engine import HOW, ON, PROMPTS, Prompt, Seeing, add, asked, engine_of, ids, picture, run
 
-from seatrial.chat import ImagePart
+from seatrial.chat import ImagePart, message
 from seatrial.engine import Model, SamplingParams
 from seatrial.engine.request import Gain
 from seatrial.errors import ContextTooLong, UsageError
@@ -322,6 +322,18 @@ def test_a_model_of_text_alone_says_which_would_do(tmp_path: Path, tiny: Callabl
     text = Model.from_pretrained(tiny().write_folder(tmp_path), dtype="float32", device="cpu", name="words")
     with pytest.raises(UsageError, match=r"`words` reads text only; .* such as `smolvlm2-256m`"):
         text.generate(asked(picture(1), "hello"))
+
+
+@pytest.mark.parametrize("prompt", ["what is <image>?", "<image>" * 9, [5, -1, -1], [-1]])
+def test_a_plain_prompt_holds_no_place_for_a_picture(model: Model, prompt: Any) -> None:
+    mark = model.tokenizer.token_id("<image>")
+    prompt = prompt if isinstance(prompt, str) else [mark if token < 0 else token for token in prompt]
+    for ask in (model.generate, model.prompt_ids, lambda text: model.embed([text])):
+        with pytest.raises(UsageError, match=rf"a picture's token \(`<image>`, id {mark}\).* messages") as refused:
+            ask(prompt)
+        assert refused.value.field == "prompt"
+    assert model.generate([message("user", "<image>")], ON).token_ids
+    assert model.generate("<image", ON).token_ids
 
 
 def test_prompts_and_pictures_that_do_not_agree_are_a_fault(model: Model) -> None:

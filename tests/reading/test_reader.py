@@ -167,3 +167,13 @@ def _write_workload(folder: Path, unseen: Any) -> None:
     (folder / "workload.toml").write_text(
         'name = "receipts"\n[prompt]\nuser = "{input}"\nmax_tokens = 8\n[scorer]\nname = "exact"\n'
     )
+
+
+def test_a_kept_reader_is_checked_on_receipts_of_its_own(small_reader: Path) -> None:
+    from reader.checking import share_read_by, told
+    from reader.recipe import SMALL
+
+    share = share_read_by(small_reader, {SMALL.name: SMALL}, num_receipts=60)
+    assert share.value >= LEAST_READ
+    assert share.low < share.value < share.high or share.value == share.high == 1
+    assert "of 60 unseen receipts (95 % interval" in told(share)

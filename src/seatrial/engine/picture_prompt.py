@@ -25,6 +25,7 @@ from seatrial.models.chat_template import IMAGE_MARK, VIDEO_MARK
 from seatrial.models.pictures import (
     MOST_FRAME_PIXELS,
     PreparedPicture,
+    go_on,
     outline_video,
     picture_head,
     placeholder,
@@ -37,6 +38,8 @@ from seatrial.models.vision_config import PictureRules, VisionConfig
 
 _KEPT_BYTES = 64 << 20
 _MOST_KEPT = 1024
+# FFmpeg decodes a few frames to see what a video is, 150 MB of the largest.
+_HEADS_AT_ONCE = 2
 _MARK = re.compile(f"{IMAGE_MARK}|{VIDEO_MARK}")
 # Code points that are no characters (Unicode 16, section 23.7) stand for marks that a user wrote.
 _SHIELDS = {IMAGE_MARK: "\ufdd0", VIDEO_MARK: "\ufdd1"}
@@ -101,6 +104,7 @@ class PicturePrompts:
         self._most_bytes = kept_bytes
         self._num_bytes = 0
         self._lock = threading.Lock()
+        self._heads = threading.Semaphore(_HEADS_AT_ONCE)
 
     def text_of(self, part: ImagePart | VideoPart) -> str:
         """What stands for a part in the prompt. Raises InputError for what is no picture or video, or too large."""
@@ -120,13 +124,19 @@ class PicturePrompts:
         num_decoded = max((outline.num_decoded for outline in outlines if not outline.pictures), default=0)
         return num_decoded + num_rows // self._config.tokens_per_tile * self._rules.tile_edge**2
 
-    def pictures_of(self, part: ImagePart | VideoPart) -> tuple[PreparedPicture, ...]:
-        """The pictures of a part, prepared: one, or the frames of a video. Raises as `text_of`, and for damage."""
+    def pictures_of(
+        self, part: ImagePart | VideoPart, stop: threading.Event | None = None
+    ) -> tuple[PreparedPicture, ...]:
+        """The pictures of a part, prepared: one, or the frames of a video. Raises as `text_of`, and for damage.
+
+        Raises Stopped once `stop` is set, which is looked at first and before every packet of a video.
+        """
+        go_on(stop)
         key = _key(part)
         outline = self._outlined(part, key)
         if outline.pictures:
             return outline.pictures
-        prepared = self._prepared(part, outline.num_decoded)
+        prepared = self._prepared(part, outline.num_decoded, stop)
         if prepared.text != outline.text:
             raise InputError("The file holds something else than its head says. Save or fetch it again.")
         return self._keep(key, prepared).pictures
@@ -168,17 +178,17 @@ class PicturePrompts:
         return self._keep(key, self._outline(part)) if found is None else found
 
     def _outline(self, part: ImagePart | VideoPart) -> _Kept:
-        """What can be said of a part before its pixels are looked at. A video whose head does not tell is read."""
+        """What the head of a part's file says, before its pixels are looked at."""
         if isinstance(part, VideoPart):
-            text = outline_video(part.path, self._config, self._rules)
-            return self._prepared(part, MOST_FRAME_PIXELS) if text is None else _Kept(text, MOST_FRAME_PIXELS)
+            with self._heads:
+                return _Kept(outline_video(part.path, self._config, self._rules), MOST_FRAME_PIXELS)
         head = picture_head(part.data)
         plan = plan_tiles(head.width, head.height, self._rules, part.detail)
         return _Kept(placeholder(plan, self._config.tokens_per_tile), head.width * head.height)
 
-    def _prepared(self, part: ImagePart | VideoPart, num_decoded: int) -> _Kept:
+    def _prepared(self, part: ImagePart | VideoPart, num_decoded: int, stop: threading.Event | None) -> _Kept:
         if isinstance(part, VideoPart):
-            video = prepare_video(part.path, self._config, self._rules)
+            video = prepare_video(part.path, self._config, self._rules, stop=stop)
             return _Kept(video.text, num_decoded, tuple(video.pictures))
         picture = prepare_picture(part.data, self._config, self._rules, part.detail)
         return _Kept(picture.text, num_decoded, (picture,))

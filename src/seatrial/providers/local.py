@@ -120,7 +120,7 @@ class LocalProvider:
         return await embed_texts(self.model, self.service, texts, name=self.name)
 
     async def close(self) -> None:
-        """Stop the engine; requests still running fail with ProviderUnavailable."""
+        """Stop the engine and what prepares pictures; requests still running fail with ProviderUnavailable."""
         self.room.close()
         await self.service.close()
 
@@ -150,7 +150,7 @@ class LocalProvider:
         if not prompt.parts:
             return (), NO_PLACE
         num_pixels = await asyncio.to_thread(num_pixels_of, prompt, self.model)
-        return await self.room.prepare(num_pixels, lambda: pictures_of(prompt, self.model))
+        return await self.room.prepare(num_pixels, lambda stop: pictures_of(prompt, self.model, stop))
 
     def _params(self, request: ChatRequest, prompt: LocalPrompt) -> SamplingParams:
         default = self.model.checkpoint.sampling

@@ -8,6 +8,7 @@ heads say; `pictures_of` prepares them.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,15 +87,15 @@ def num_pixels_of(prompt: LocalPrompt, model: Model) -> int:
         return eyes.num_pixels(prompt.parts)
 
 
-def pictures_of(prompt: LocalPrompt, model: Model) -> tuple[PreparedPicture, ...]:
+def pictures_of(prompt: LocalPrompt, model: Model, stop: threading.Event) -> tuple[PreparedPicture, ...]:
     """The pictures of a prompt, prepared for the engine: decoded, resized, cut into tiles.
 
-    Raises RequestRejected for damaged ones.
+    Raises RequestRejected for damaged ones, Stopped once `stop` is set.
     """
     pictures: list[PreparedPicture] = []
     for placed in prompt.parts:
         with refused_parts(placed.part, param_of(placed)):
-            pictures += model.eyes.pictures_of(placed.part)
+            pictures += model.eyes.pictures_of(placed.part, stop)
     return tuple(pictures)
 
 

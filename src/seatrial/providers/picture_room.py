@@ -2,7 +2,8 @@
 
 In: work that decodes and cuts pictures, with the pixels it holds. Out: what came of it, and the place that it takes
 until the engine has looked at the pictures. Requests beyond the bound wait in order of arrival, as bytes of files; who
-goes away while waiting was never there. Places are entered from any event loop and left from any thread.
+goes away while waiting was never there, and whose work has begun has it stopped. Places are entered from any event loop
+and left from any thread.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from seatrial.errors import ProviderUnavailable
+from seatrial.models.pictures.decoding import Stopped
 from seatrial.models.pictures.opening import MOST_PIXELS
 
 _Made = TypeVar("_Made")
@@ -64,6 +66,7 @@ class PictureRoom:
         self.most_pixels = most_pixels
         self._num_taken = 0
         self._waiting: deque[_Waiter] = deque()
+        self._stops: set[threading.Event] = set()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="seatrial-pictures")
 
@@ -77,26 +80,34 @@ class PictureRoom:
         """Requests that wait for a place."""
         return len(self._waiting)
 
-    async def prepare(self, num_pixels: int, work: Callable[[], _Made]) -> tuple[_Made, Place]:
+    async def prepare(self, num_pixels: int, work: Callable[[threading.Event], _Made]) -> tuple[_Made, Place]:
         """Do `work`, which holds `num_pixels`, in a thread once there is room; the caller leaves the place it returns.
 
-        Where `work` raises, or the caller is cancelled, the place is given back as soon as the thread is done. Raises
+        Where `work` raises, or the caller is cancelled, the place is given back as soon as the thread is done. The
+        event that `work` gets is set when the caller is cancelled and by `close`: then it raises Stopped soon. Raises
         what `work` raises, and ProviderUnavailable after `close`.
         """
         place = await self._enter(num_pixels)
+        stop = threading.Event()
         try:
-            doing = self._threads.submit(work)
+            doing = self._submit(work, stop)
         except RuntimeError:
             place.leave()
-            raise ProviderUnavailable("The model has been closed.") from None
+            raise _closed() from None
         try:
             return await asyncio.wrap_future(doing), place
-        except BaseException:
+        except BaseException as error:
+            stop.set()
             doing.add_done_callback(lambda _: place.leave())
+            if isinstance(error, Stopped):
+                raise _closed() from None
             raise
 
     def close(self, *, wait: bool = False) -> None:
-        """Take no more work; what is being done is finished, and waited for where `wait` says so."""
+        """Take no more work, and stop what is being done; wait for its end where `wait` says so."""
+        self._threads.shutdown(wait=False)
+        for stop in tuple(self._stops):
+            stop.set()
         self._threads.shutdown(wait=wait)
 
     def give_back(self, num_pixels: int) -> None:
@@ -105,6 +116,17 @@ class PictureRoom:
             self._num_taken -= num_pixels
             let_in = self._let_in()
         self._wake(let_in)
+
+    def _submit(self, work: Callable[[threading.Event], _Made], stop: threading.Event) -> Future[_Made]:
+        """Raises RuntimeError after `close`, which sets the `stop` of whatever was taken on before."""
+        self._stops.add(stop)
+        try:
+            doing = self._threads.submit(work, stop)
+        except RuntimeError:
+            self._stops.discard(stop)
+            raise
+        doing.add_done_callback(lambda _: self._stops.discard(stop))
+        return doing
 
     async def _enter(self, num_pixels: int) -> Place:
         loop = asyncio.get_running_loop()
@@ -150,6 +172,10 @@ class PictureRoom:
                 waiter.loop.call_soon_threadsafe(_woken, waiter)
             except RuntimeError:  # its event loop is closed: nobody comes any more
                 self._forget(waiter)
+
+
+def _closed() -> ProviderUnavailable:
+    return ProviderUnavailable("The model has been closed.")
 
 
 def _woken(waiter: _Waiter) -> None:

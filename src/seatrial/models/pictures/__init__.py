@@ -6,6 +6,8 @@
     preparing   all of that for one picture: `prepare_picture`
     sampling    which frames of a video are looked at
     frames      those frames out of the file: `sample_video`
+    playhead    from one of them to the next
+    decoding    how far that may go, and how it is ended
     video_text  the text that stands for a video
     video       all of that for one video: `prepare_video`; its text alone: `outline_video`
 
@@ -15,6 +17,7 @@ modules loads neither Pillow nor PyAV: a call does.
 
 from __future__ import annotations
 
+from seatrial.models.pictures.decoding import MOST_DECODED_PIXELS, Stopped, go_on
 from seatrial.models.pictures.frames import MOST_FRAME_PIXELS, Video, VideoFrame, sample_video
 from seatrial.models.pictures.opening import MOST_PIXELS, PictureHead, open_picture, picture_head
 from seatrial.models.pictures.plan import Detail, TilePlan, placeholder, plan_tiles
@@ -22,15 +25,18 @@ from seatrial.models.pictures.preparing import PreparedPicture, prepare_picture
 from seatrial.models.pictures.video import PreparedVideo, outline_video, prepare_video
 
 __all__ = [
+    "MOST_DECODED_PIXELS",
     "MOST_FRAME_PIXELS",
     "MOST_PIXELS",
     "Detail",
     "PictureHead",
     "PreparedPicture",
     "PreparedVideo",
+    "Stopped",
     "TilePlan",
     "Video",
     "VideoFrame",
+    "go_on",
     "open_picture",
     "outline_video",
     "picture_head",

@@ -8,6 +8,7 @@ is decoded: `outline_video`.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +29,16 @@ class PreparedVideo:
     pictures: list[PreparedPicture]
 
 
-def outline_video(path: Path, config: VisionConfig, rules: PictureRules) -> str | None:
-    """The text that `prepare_video` gives, without decoding a frame; None where only decoding tells. Raises nothing."""
+def outline_video(path: Path, config: VisionConfig, rules: PictureRules) -> str:
+    """The text that `prepare_video` gives, without decoding a frame. Raises InputError as `video_times` does."""
     times = video_times(path, rules.video)
-    if times is None:
-        return None
     return video_text(times.at_s, times.duration_s, placeholder(_frame_plan(rules), config.tokens_per_tile))
 
 
-def prepare_video(path: Path, config: VisionConfig, rules: PictureRules) -> PreparedVideo:
-    """Prepare a video file. Raises InputError as `sample_video` does."""
+def prepare_video(
+    path: Path, config: VisionConfig, rules: PictureRules, *, stop: threading.Event | None = None
+) -> PreparedVideo:
+    """Prepare a video file, unless `stop` is set meanwhile. Raises InputError and Stopped as `sample_video` does."""
     from PIL import Image
 
     edge, plan = rules.tile_edge, _frame_plan(rules)
@@ -45,7 +46,7 @@ def prepare_video(path: Path, config: VisionConfig, rules: PictureRules) -> Prep
     def tile(picture: Image.Image) -> Image.Image:
         return picture.resize((edge, edge), Image.Resampling.LANCZOS)
 
-    video = sample_video(path, rules.video, shaped=tile)
+    video = sample_video(path, rules.video, shaped=tile, stop=stop)
     pictures = [prepared(np.asarray(frame.picture)[None], plan, config, rules) for frame in video.frames]
     frame_text = placeholder(plan, config.tokens_per_tile)
     return PreparedVideo(video_text([frame.at_s for frame in video.frames], video.duration_s, frame_text), pictures)

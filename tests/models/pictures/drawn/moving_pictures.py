@@ -34,13 +34,20 @@ def write_video(
     keyframe_every: int = 10,
     rotation: int = 0,
     at: list[int] | None = None,
+    max_b_frames: int | None = None,
+    head_first: bool = False,
 ) -> Path:
-    """Write a video; `at` are the frames' times in thousandths of a second where the rate is not constant."""
-    with av.open(str(path), "w") as container:
+    """Write a video; `at` are the frames' times in thousandths of a second where the rate is not constant.
+
+    `head_first` puts an MP4's head before its frames, as is done for the web.
+    """
+    with av.open(str(path), "w", options={"movflags": "faststart"} if head_first else {}) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = SQUARE * ACROSS, SQUARE * DOWN, "yuv420p"
         stream.gop_size = keyframe_every
         stream.thread_count = 1
+        if max_b_frames is not None:
+            stream.codec_context.max_b_frames = max_b_frames
         if at is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:
