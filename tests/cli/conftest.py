@@ -10,10 +10,10 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -74,8 +74,18 @@ def seatrial(tmp_path: Path, environment: dict[str, str], warm_process: socket.s
 
 
 @pytest.fixture
+def seatrial_beside(seatrial: Seatrial) -> Callable[..., Awaitable[Ran]]:
+    """`seatrial` beside a stand-in server that runs in this test's loop."""
+
+    async def run(*words: str | Path, **options: Any) -> Ran:
+        return await asyncio.to_thread(seatrial, *words, **options)
+
+    return run
+
+
+@pytest.fixture
 def start_seatrial(tmp_path: Path, environment: dict[str, str]) -> Callable[..., object]:
-    """Start `seatrial WORD…` beside a stand-in server that runs in this test's loop."""
+    """Start `seatrial WORD…`, to be watched, or sent signals, while it runs. A second of imports each time."""
 
     async def start(*words: str | Path, env: dict[str, str] | None = None) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -10,12 +10,6 @@ from stand_in import StandIn, answer, chunks, delta, finish
 START_S = 60.0
 
 
-async def _said(process: asyncio.subprocess.Process, typed: str = "") -> tuple[str, str]:
-    out, err = await asyncio.wait_for(process.communicate(typed.encode()), START_S)
-    assert b"Traceback" not in err, err.decode()
-    return out.decode(), err.decode()
-
-
 @pytest.mark.parametrize(
     ("pieces", "printed"),
     [
@@ -26,18 +20,17 @@ async def _said(process: asyncio.subprocess.Process, typed: str = "") -> tuple[s
         ((), "\n"),
     ],
 )
-async def test_an_answer_begins_with_what_shows(start_seatrial, pieces: tuple[str, ...], printed: str) -> None:
+async def test_an_answer_begins_with_what_shows(seatrial_beside, pieces: tuple[str, ...], printed: str) -> None:
     stream = chunks([*(delta(content=piece) for piece in pieces), finish("stop"), b"data: [DONE]\n\n"])
     async with StandIn(stream) as server:
-        process = await start_seatrial("ask", f"{server.base_url}#m", "What is the total?")
-        out, err = await _said(process)
-    assert (out, err, process.returncode) == (printed, "", 0)
+        ran = await seatrial_beside("ask", f"{server.base_url}#m", "What is the total?")
+    assert ran == (0, printed, "")
 
 
-async def test_reasoning_ends_its_line_where_the_answer_is_blank(start_seatrial) -> None:
+async def test_reasoning_ends_its_line_where_the_answer_is_blank(seatrial_beside) -> None:
     pieces = [delta(reasoning_content="Hm."), delta(content=" "), finish("stop"), b"data: [DONE]\n\n"]
     async with StandIn(chunks(pieces)) as server:
-        out, err = await _said(await start_seatrial("ask", f"{server.base_url}#m", "Hi"))
+        _, out, err = await seatrial_beside("ask", f"{server.base_url}#m", "Hi")
     assert (out, err) == ("\n", "Hm.\n")
 
 
@@ -51,8 +44,9 @@ async def test_what_has_come_is_printed_before_the_rest_comes(start_seatrial) ->
     assert first == b"42.1"
 
 
-async def test_a_chat_prints_from_what_shows_and_goes_on_with_the_whole_text(start_seatrial) -> None:
+async def test_a_chat_prints_from_what_shows_and_goes_on_with_the_whole_text(seatrial_beside) -> None:
     async with StandIn(answer(" A receipt")) as server:
-        out, _ = await _said(await start_seatrial("chat", f"{server.base_url}#m"), "What is it?\nAnd now?\n/quit\n")
+        typed = "What is it?\nAnd now?\n/quit\n"
+        _, out, _ = await seatrial_beside("chat", f"{server.base_url}#m", stdin=typed)
     assert out.count("> A receipt\n") == 2
     assert server.asked[1].body["messages"][1] == {"role": "assistant", "content": " A receipt"}

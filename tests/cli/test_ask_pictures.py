@@ -16,20 +16,13 @@ from stand_in import StandIn, answer
 START_S = 60.0
 
 
-async def _said(process: asyncio.subprocess.Process, typed: str = "") -> tuple[str, str]:
-    out, err = await asyncio.wait_for(process.communicate(typed.encode()), START_S)
-    assert b"Traceback" not in err, err.decode()
-    return out.decode(), err.decode()
-
-
-async def test_a_picture_goes_to_a_hosted_model_as_it_lies_on_the_disk(start_seatrial, tmp_path: Path) -> None:
+async def test_a_picture_goes_to_a_hosted_model_as_it_lies_on_the_disk(seatrial_beside, tmp_path: Path) -> None:
     (tmp_path / "receipt.jpg").write_bytes(picture())  # a PNG, whatever its name says
     (tmp_path / "a.gif").write_bytes(picture("GIF"))
     shown = ("--image", "receipt.jpg", "--image", "a.gif", "--detail", "low")
     async with StandIn(answer("42.10")) as server:
-        process = await start_seatrial("ask", f"{server.base_url}#m", "What is the total?", *shown)
-        out, err = await _said(process)
-    assert process.returncode == 0, err
+        code, out, err = await seatrial_beside("ask", f"{server.base_url}#m", "What is the total?", *shown)
+    assert code == 0, err
     assert out == "42.10\n"
     (message,) = server.asked[0].body["messages"]
     urls = (data_url(picture()), data_url(picture("GIF"), "image/gif"))
@@ -41,9 +34,9 @@ async def test_a_picture_goes_to_a_hosted_model_as_it_lies_on_the_disk(start_sea
     assert "a.gif: 8 × 6" in err
 
 
-async def test_a_question_without_pictures_is_plain_text(start_seatrial) -> None:
+async def test_a_question_without_pictures_is_plain_text(seatrial_beside) -> None:
     async with StandIn(answer("Hello")) as server:
-        _, err = await _said(await start_seatrial("ask", f"{server.base_url}#m", "Hi"))
+        _, _, err = await seatrial_beside("ask", f"{server.base_url}#m", "Hi")
     assert server.asked[0].body["messages"] == [{"role": "user", "content": "Hi"}]
     assert err == ""
 
@@ -232,11 +225,11 @@ def _write_video(path: Path) -> None:
         file.mux(stream.encode())
 
 
-async def test_a_chat_shows_pictures_with_the_next_message(start_seatrial, tmp_path: Path) -> None:
+async def test_a_chat_shows_pictures_with_the_next_message(seatrial_beside, tmp_path: Path) -> None:
     (tmp_path / "my receipt.png").write_bytes(picture())
     typed = "/image my receipt.png\nWhat is it?\nAnd now?\n/quit\n"
     async with StandIn(answer("A receipt")) as server:
-        out, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), typed)
+        _, out, err = await seatrial_beside("chat", f"{server.base_url}#m", stdin=typed)
     first, second = (asked.body["messages"] for asked in server.asked)
     shown = {"type": "image_url", "image_url": {"url": data_url(picture())}}
     assert first == [{"role": "user", "content": [shown, {"type": "text", "text": "What is it?"}]}]
@@ -245,41 +238,41 @@ async def test_a_chat_shows_pictures_with_the_next_message(start_seatrial, tmp_p
     assert out.count("A receipt") == 2
 
 
-async def test_how_closely_a_chat_looks_is_said_with_its_beginning(start_seatrial, tmp_path: Path) -> None:
+async def test_how_closely_a_chat_looks_is_said_with_its_beginning(seatrial_beside, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     async with StandIn(answer("A receipt")) as server:
-        process = await start_seatrial("chat", f"{server.base_url}#m", "--detail", "low")
-        await _said(process, "/image a.png\nWhat is it?\n/quit\n")
+        typed = "/image a.png\nWhat is it?\n/quit\n"
+        await seatrial_beside("chat", f"{server.base_url}#m", "--detail", "low", stdin=typed)
     assert server.asked[0].body["messages"][0]["content"][0]["image_url"]["detail"] == "low"
 
 
 @pytest.mark.parametrize("spelled", ["'my receipt.png'", "my\\ receipt.png"])
-async def test_a_path_is_taken_as_terminals_write_it(start_seatrial, tmp_path: Path, spelled: str) -> None:
+async def test_a_path_is_taken_as_terminals_write_it(seatrial_beside, tmp_path: Path, spelled: str) -> None:
     (tmp_path / "my receipt.png").write_bytes(picture())
     async with StandIn(answer("A receipt")) as server:
-        await _said(await start_seatrial("chat", f"{server.base_url}#m"), f"/image {spelled}\nWhat?\n")
+        await seatrial_beside("chat", f"{server.base_url}#m", stdin=f"/image {spelled}\nWhat?\n")
     assert server.asked[0].body["messages"][0]["content"][0]["type"] == "image_url"
 
 
-async def test_a_chat_goes_on_after_what_is_no_picture(start_seatrial, tmp_path: Path) -> None:
+async def test_a_chat_goes_on_after_what_is_no_picture(seatrial_beside, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     typed = "/image absent.png\n/video a.png\n/image a.png\n/drop\nHi\n/image\n/image a.png\n/reset\nHi\n"
     async with StandIn(answer("Hello")) as server:
-        _, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), typed)
+        _, _, err = await seatrial_beside("chat", f"{server.base_url}#m", stdin=typed)
     assert [asked.body["messages"] for asked in server.asked] == [[{"role": "user", "content": "Hi"}]] * 2
     assert "Error: There is no picture at `absent.png`." in err
     assert "takes no video" in err
     assert err.count("/image FILE") == 2  # the greeting, and `/image` alone
 
 
-async def test_a_picture_waits_where_its_message_failed(start_seatrial, tmp_path: Path) -> None:
+async def test_a_picture_waits_where_its_message_failed(seatrial_beside, tmp_path: Path) -> None:
     from stand_in import openai_error, refusal
 
     (tmp_path / "a.png").write_bytes(picture())
     scripts = iter([refusal(400, openai_error("Too dark.", "invalid_request_error", None)), answer("A cat")])
     choose: Callable[[Any], Any] = lambda asked: next(scripts)  # noqa: E731
     async with StandIn(choose) as server:
-        _, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), "/image a.png\nWhat?\nWhat now?\n")
+        _, _, err = await seatrial_beside("chat", f"{server.base_url}#m", stdin="/image a.png\nWhat?\nWhat now?\n")
     assert "Too dark." in err
     assert "a.png goes with your next message" in err
     (message,) = server.asked[1].body["messages"]
@@ -287,7 +280,9 @@ async def test_a_picture_waits_where_its_message_failed(start_seatrial, tmp_path
     assert server.asked[1].text == "What now?"
 
 
-async def test_what_is_refused_of_an_earlier_message_does_not_blame_the_picture_at_hand(start_seatrial, tmp_path: Path):
+async def test_what_is_refused_of_an_earlier_message_does_not_blame_the_picture_at_hand(
+    seatrial_beside, tmp_path: Path
+):
     from stand_in import openai_error, refusal
 
     for name in ("old.png", "new.png"):
@@ -297,27 +292,27 @@ async def test_what_is_refused_of_an_earlier_message_does_not_blame_the_picture_
     choose: Callable[[Any], Any] = lambda asked: next(scripts)  # noqa: E731
     typed = "/image old.png\nWhat?\n/image new.png\nAnd this?\n"
     async with StandIn(choose) as server:
-        _, err = await _said(await start_seatrial("chat", f"{server.base_url}#m"), typed)
+        _, _, err = await seatrial_beside("chat", f"{server.base_url}#m", stdin=typed)
     assert "It cannot be fetched." in err
     assert "new.png: It" not in err
     assert "Error: new.png" not in err
 
 
-async def test_a_damaged_picture_is_left_out_and_the_others_wait(start_seatrial, tmp_path: Path, models: Path) -> None:
+def test_a_damaged_picture_is_left_out_and_the_others_wait(seatrial, tmp_path: Path, models: Path) -> None:
     noise = picture(size=(160, 120), colour="teal", compress_level=0)
     (tmp_path / "good.png").write_bytes(picture())
     (tmp_path / "cut.png").write_bytes(noise[: len(noise) // 2])
-    process = await start_seatrial("chat", str(models / "eyes"), "--max-tokens", "2")
-    _, err = await _said(process, "/image good.png\n/image cut.png\nhello\nhello\n")
+    typed = "/image good.png\n/image cut.png\nhello\nhello\n"
+    err = seatrial("chat", str(models / "eyes"), "--max-tokens", "2", stdin=typed).err
     assert err.count("Error: cut.png: ") == 1
     assert "(cut.png is left out.)" in err
     assert "(good.png goes with your next message; /drop takes it back.)" in err
 
 
-async def test_a_chat_says_what_the_whole_conversation_has(start_seatrial, tmp_path: Path, models: Path) -> None:
+def test_a_chat_says_what_the_whole_conversation_has(seatrial, tmp_path: Path, models: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture(size=(160, 120)))
-    process = await start_seatrial("chat", str(models / "eyes"), "--max-tokens", "2")
-    _, err = await _said(process, "/image a.png\n/image a.png\nhello\n/image a.png\n")
+    typed = "/image a.png\n/image a.png\nhello\n/image a.png\n"
+    err = seatrial("chat", str(models / "eyes"), "--max-tokens", "2", stdin=typed).err
     costs = [int(found) for found in re.findall(r"a.png: 160 × 120, (\d+) tokens$", err, re.M)]
     sums = [int(found) for found in re.findall(r"the conversation has (\d+) of the 2,048", err)]
     assert len(costs) == len(sums) == 3
@@ -326,12 +321,12 @@ async def test_a_chat_says_what_the_whole_conversation_has(start_seatrial, tmp_p
     assert sums[2] > sums[1] + costs[0]
 
 
-async def test_a_chat_shows_nothing_to_a_hosted_model_that_reads_text_alone(start_seatrial, tmp_path: Path) -> None:
+async def test_a_chat_shows_nothing_to_a_hosted_model_that_reads_text_alone(seatrial_beside, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     async with StandIn(answer("Hello")) as server:
         settings = _knows_a_blind_one(tmp_path) | {"OPENAI_BASE_URL": server.base_url}
-        process = await start_seatrial("chat", "blind", env=settings)
-        _, err = await _said(process, "/image -\n/image a.png\nHi\n")
+        typed = "/image -\n/image a.png\nHi\n"
+        _, _, err = await seatrial_beside("chat", "blind", env=settings, stdin=typed)
     assert "Standard input is where you type." in err
     assert "reads text only" in err
     assert server.asked[0].body["messages"] == [{"role": "user", "content": "Hi"}]

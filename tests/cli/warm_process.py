@@ -18,6 +18,8 @@ from typing import Any
 
 LIBRARIES = (
     "PIL.Image",
+    "PIL.WebPImagePlugin",
+    "aiohttp",
     "alembic.command",
     "alembic.runtime.migration",
     "jinja2",
@@ -32,6 +34,17 @@ LIBRARIES = (
     "torch",
     "typer",
     "seatrial.cli.main",
+    "seatrial.cli.attachments",
+    "seatrial.cli.conversation",
+    "seatrial.catalog.reading",
+    "seatrial.engine.native_runner",
+    "seatrial.engine.native_vision",
+    "seatrial.models.pictures",
+    "seatrial.models.store",
+    "seatrial.providers.local",
+    "seatrial.providers.openai_http",
+    "seatrial.verdict.judge",
+    "seatrial.verdict.report",
 )
 
 

@@ -1,4 +1,7 @@
-"""A video that takes long to decode: whoever wants no more of it is not kept waiting, by `ask` or by a server."""
+"""A video that takes long to decode: whoever wants no more of it is not kept waiting, by `ask` or by a server.
+
+What stops it is tested by itself in models/pictures/test_decoding_bounds.py and providers/test_picture_room.py.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,10 @@ def seconds_to_end(server: Any) -> float:
     return time.monotonic() - start
 
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processor time is read from /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processor time is read from /proc"),
+]
 
 
 def test_a_server_that_is_told_to_end_does_not_wait_for_a_video(begin: Callable[..., Any], film: Path) -> None:

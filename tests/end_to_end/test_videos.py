@@ -180,6 +180,7 @@ def test_what_cannot_be_shown_is_refused_at_its_place(
     assert "seatrial-videos" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_what_a_killed_server_left_is_removed_by_the_next(
     tiny_vision: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,8 @@ pytestmark = [
 seeds = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(scope="module", params=["avx512", "amx", "neon"])
+# AMX takes bf16, and what fills no tile, through the very functions of AVX-512.
+@pytest.fixture(scope="module", params=[pytest.param("avx512", marks=pytest.mark.slow), "amx", "neon"])
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     if not Path("/usr/include/simde/x86/avx512.h").exists():
         pytest.skip("SIMDe is not installed (Debian: libsimde-dev)")
