@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any, get_args
 
+from seatrial.chat import Detail
 from seatrial.errors import WorkloadError, nearest_names
 from seatrial.workload.json_text import NotJsonError, decode, usable
 from seatrial.workload.scorers import check_scorer
-from seatrial.workload.specification import Detail, Prompt, ScorerSpec
+from seatrial.workload.specification import Prompt, ScorerSpec
 
 FILE_NAME = "workload.toml"
 TASKS = ("classification", "extraction", "reasoning", "generation")

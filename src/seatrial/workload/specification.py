@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seatrial.chat import Message
+from seatrial.chat import Detail, Message
 
 ScorerName = Literal[
     "exact", "label", "number", "contains", "regex", "anls", "relaxed_accuracy", "json_fields", "json_schema"
 ]
-
-Detail = Literal["auto", "low", "high"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seatrial.models.pictures.playhead import Playhead
 from seatrial.models.vision_config import PictureRules, VideoRules, VisionConfig
 
 DRAWN = str(Path(__file__).parent / "drawn")
@@ -41,3 +44,18 @@ def tiny_eyes() -> tuple[VisionConfig, PictureRules]:
     video = VideoRules(2.0, 8, 64)
     rules = PictureRules(256, 64, True, (0.48, 0.45, 0.40), (0.22, 0.26, 0.28), video)
     return _config(64, 8, 2), rules
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times of all frames of videos that have been decoded."""
+    times: list[float] = []
+    plain = Playhead._decoded
+
+    def counted(self: Playhead) -> Iterator[Any]:
+        for shot in plain(self):
+            times.append(shot.at_s)
+            yield shot
+
+    monkeypatch.setattr(Playhead, "_decoded", counted)
+    return times

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,21 +22,6 @@ from seatrial.models.vision_config import PictureRules, VideoRules, VisionConfig
 RULES = VideoRules(fps=1.0, max_frames=12, longest_edge=128)
 # A frame of these films counts as the least that one may.
 FRAME = 1 << 15
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The times of all frames that have been decoded."""
-    times: list[float] = []
-    plain = Playhead._decoded
-
-    def counted(self: Playhead) -> Iterator[Any]:
-        for shot in plain(self):
-            times.append(shot.at_s)
-            yield shot
-
-    monkeypatch.setattr(Playhead, "_decoded", counted)
-    return times
 
 
 def test_the_bound_is_an_hour_with_the_keyframes_of_x264() -> None:

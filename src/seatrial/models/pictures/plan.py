@@ -8,11 +8,10 @@ floating-point operations is part of them; the text is that of its `SmolVLMProce
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from seatrial.chat import Detail
 from seatrial.models.vision_config import PictureRules
-
-Detail = Literal["auto", "low", "high"]
 
 # No picture is scaled beyond this, whatever a checkpoint asks for (transformers' MAX_IMAGE_SIZE).
 _LARGEST_EDGE = 4096

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from seatrial.chat import Detail
 from seatrial.models.pictures.opening import open_picture
-from seatrial.models.pictures.plan import Detail, TilePlan, placeholder, plan_tiles
+from seatrial.models.pictures.plan import TilePlan, placeholder, plan_tiles
 from seatrial.models.pictures.tiles import normalised, tile_pixels
 from seatrial.models.vision_config import PictureRules, VisionConfig
 

@@ -7,10 +7,10 @@ from typing import Literal, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from seatrial.chat import Detail
 from seatrial.server.wire.chat import Metadata
 from seatrial.server.wire.chat_reply import CalledFunctionBody, ChatReply, ToolCallBody
 from seatrial.server.wire.decoding import BodyDecoder
-from seatrial.server.wire.images import Detail
 from seatrial.server.wire.json_text import json_bytes
 from seatrial.server.wire.messages import (
     AssistantMessage,

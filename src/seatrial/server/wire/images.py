@@ -7,10 +7,9 @@ operator allows. Nothing is fetched here, and no pixel is decoded; `is_web_addre
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
 from urllib.parse import urlsplit
 
-from seatrial.chat import ImagePart
+from seatrial.chat import Detail, ImagePart
 from seatrial.errors import InputError
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
@@ -22,7 +21,6 @@ _ALIASES = {"image/jpg": "image/jpeg"}
 _WEB_PORTS = {"http": 80, "https": 443}
 _HEAD_BYTES = 512
 
-Detail = Literal["auto", "low", "high"]
 Fetched = Mapping[str, ImagePart]
 # Addresses, each with its place in the request, which errors name; what is told how many bytes have come, of all.
 FetchPictures = Callable[[Mapping[str, str], Callable[[int], None]], Awaitable[Fetched]]

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from seatrial.chat import Message, Part, Role, TextPart, ToolCall
+from seatrial.chat import Detail, Message, Part, Role, TextPart, ToolCall
 from seatrial.server.errors import Failure, bad_request, unsupported
-from seatrial.server.wire.images import Detail, Fetched, check_host, image_part, is_web_address
+from seatrial.server.wire.images import Fetched, check_host, image_part, is_web_address
 from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.videos import KeepVideo, VideoContent, too_many_videos, video_part
 

@@ -24,6 +24,15 @@ inline void take_row(const float* from, const float* bias, int head, int padded,
   for (int i = head; i < padded; ++i) row[i] = 0;
 }
 
+// Token t of one head's queries, keys or values, with its bias and zeros behind it up to `padded`; past the last token,
+// zeros alone.
+inline void read_token(const TileHead& tile, const float* rows, const float* bias, int t, int padded, float* row) {
+  const bool there = t < tile.tokens;
+  const float* from = rows + (there ? t : 0) * tile.stride;
+  ask_for_row(from, tile.head, tile.stride);
+  take_row(from, bias, there ? tile.head : 0, padded, row);
+}
+
 // A row of S scores, a multiple of 16, into exponentials relative to the largest. Returns their sum; NaN where a score is.
 inline float exponentials(float* scores, int end) {
   Vec top[kPer16], sum[kPer16];

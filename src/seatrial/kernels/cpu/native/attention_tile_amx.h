@@ -104,10 +104,7 @@ inline void pack_keys(const TileHead& tile, const TileScratch& s) {
   const int padded = padded_to(tile.head, kTileDepth), end = padded_to(tile.tokens, kTileDepth);
   alignas(64) uint16_t codes[kTileDepth];
   for (int t = 0; t < end; ++t) {
-    const bool there = t < tile.tokens;
-    const ptrdiff_t at = (there ? t : 0) * tile.stride;
-    ask_for_row(tile.keys + at, tile.head, tile.stride);
-    take_row(tile.keys + at, tile.key_bias, there ? tile.head : 0, padded, s.rows);
+    read_token(tile, tile.keys, tile.key_bias, t, padded, s.rows);
     for (int i = 0; i < padded; i += kTileDepth) {
       uint16_t* column = s.keys + static_cast<ptrdiff_t>(t / 16) * 16 * padded + 16 * i + 2 * (t % 16);
       _mm512_store_si512(codes, round_to_bf16(load(s.rows + i), load(s.rows + i + 16)));
@@ -120,12 +117,7 @@ inline void pack_values(const TileHead& tile, const TileScratch& s) {
   const int wide = padded_to(tile.head, 16), end = padded_to(tile.tokens, kTileDepth);
   float* rows[2] = {s.rows, s.rows + wide};
   for (int t = 0; t < end; t += 2) {
-    for (int i = 0; i < 2; ++i) {
-      const bool there = t + i < tile.tokens;
-      const ptrdiff_t at = (there ? t + i : 0) * tile.stride;
-      ask_for_row(tile.values + at, tile.head, tile.stride);
-      take_row(tile.values + at, tile.value_bias, there ? tile.head : 0, wide, rows[i]);
-    }
+    for (int i = 0; i < 2; ++i) read_token(tile, tile.values, tile.value_bias, t + i, wide, rows[i]);
     uint16_t* lines = s.values + static_cast<ptrdiff_t>(t / kTileDepth) * kTileDepth * wide + t % kTileDepth * 16;
     for (int d = 0; d < wide; d += 16) {
       _mm512_store_si512(lines + 32 * d, pair_in_bf16(load(rows[0] + d), load(rows[1] + d)));
@@ -135,15 +127,12 @@ inline void pack_values(const TileHead& tile, const TileScratch& s) {
 
 // ----------------------------------------------------------------------------------------------------- sixteen queries
 
-// Tokens [t0, t0 + count) into scores; the rows past `count` are zeros.
-inline void score_rows(const TileHead& tile, const TileScratch& s, int t0, int count) {
+// Sixteen tokens from t0 on into scores; past the last token they are zeros.
+inline void score_rows(const TileHead& tile, const TileScratch& s, int t0) {
   const int padded = padded_to(tile.head, kTileDepth), end = padded_to(tile.tokens, kTileDepth);
   const Vec root = broadcast(1 / std::sqrt(static_cast<float>(tile.head)));
   for (int t = 0; t < kBlock; ++t) {
-    const bool there = t < count;
-    const ptrdiff_t at = (t0 + (there ? t : 0)) * tile.stride;
-    ask_for_row(tile.queries + at, tile.head, tile.stride);
-    take_row(tile.queries + at, tile.query_bias, there ? tile.head : 0, padded, s.rows);
+    read_token(tile, tile.queries, tile.query_bias, t0 + t, padded, s.rows);
     for (int i = 0; i < padded; i += kTileDepth) {
       const __m512i codes = round_to_bf16(mul(load(s.rows + i), root), mul(load(s.rows + i + 16), root));
       _mm512_store_si512(s.queries + 16 * i + kTileDepth * t, codes);
@@ -195,7 +184,7 @@ inline void attend_tile(const TileHead& tile, uint8_t* scratch) {
   pack_values(tile, s);
   for (int t0 = 0; t0 < tile.tokens; t0 += kBlock) {
     const int left = tile.tokens - t0, count = left < kBlock ? left : kBlock;
-    score_rows(tile, s, t0, count);
+    score_rows(tile, s, t0);
     float shares[kBlock];
     for (int t = 0; t < kBlock; ++t) {
       float* row = s.scores + t * (end + kRowGap);

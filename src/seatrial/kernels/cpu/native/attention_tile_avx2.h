@@ -80,14 +80,8 @@ inline void pack_keys(const TileHead& tile, const TileScratch& s) {
   auto* codes = reinterpret_cast<int16_t*>(s.row + padded_to(tile.head, 16));
   for (int t = 0; t < end; ++t) {
     int16_t* lines = s.keys + static_cast<ptrdiff_t>(t / 16) * 16 * padded + 2 * (t % 16);
-    if (t < tile.tokens) {
-      ask_for_row(tile.keys + t * tile.stride, tile.head, tile.stride);
-      take_row(tile.keys + t * tile.stride, tile.key_bias, tile.head, padded, s.row);
-      s.key_scales[t] = code_row(s.row, padded, most, codes);
-    } else {
-      std::memset(codes, 0, sizeof(int16_t) * static_cast<size_t>(padded));
-      s.key_scales[t] = 0;
-    }
+    read_token(tile, tile.keys, tile.key_bias, t, padded, s.row);
+    s.key_scales[t] = code_row(s.row, padded, most, codes);
     for (int pair = 0; pair < padded / 2; ++pair) std::memcpy(lines + kLine * pair, codes + 2 * pair, 4);
   }
 }
@@ -112,11 +106,7 @@ inline void pack_values(const TileHead& tile, const TileScratch& s) {
   const int wide = padded_to(tile.head, 16), end = padded_to(tile.tokens, 16);
   float* rows[2] = {s.row, s.row + wide};
   for (int t = 0; t < end; t += 2) {
-    for (int i = 0; i < 2; ++i) {
-      const bool there = t + i < tile.tokens;
-      ask_for_row(tile.values + (there ? t + i : 0) * tile.stride, tile.head, tile.stride);
-      take_row(tile.values + (there ? t + i : 0) * tile.stride, tile.value_bias, there ? tile.head : 0, wide, rows[i]);
-    }
+    for (int i = 0; i < 2; ++i) read_token(tile, tile.values, tile.value_bias, t + i, wide, rows[i]);
     for (int d = 0; d < wide; d += 16) {
       const __m256 by[2] = {inverses_of(s.value_scales + d), inverses_of(s.value_scales + d + 8)};
       const __m256i even = nearest_16(rows[0] + d, by[0], by[1]), odd = nearest_16(rows[1] + d, by[0], by[1]);
@@ -129,14 +119,12 @@ inline void pack_values(const TileHead& tile, const TileScratch& s) {
 
 // ------------------------------------------------------------------------------------------------------- four queries
 
-// Tokens [t0, t0 + count) into scores; the rows past `count` are zeros.
-inline void score_rows(const TileHead& tile, const TileScratch& s, int t0, int count) {
+// Four tokens from t0 on into scores; past the last token they are zeros.
+inline void score_rows(const TileHead& tile, const TileScratch& s, int t0) {
   const int padded = padded_to(tile.head, 8), end = padded_to(tile.tokens, 16);
   const float most = most_code(tile.head), root = 1 / std::sqrt(static_cast<float>(tile.head));
   for (int t = 0; t < kTokensAbreast; ++t) {
-    const bool there = t < count;
-    ask_for_row(tile.queries + (t0 + (there ? t : 0)) * tile.stride, tile.head, tile.stride);
-    take_row(tile.queries + (t0 + (there ? t : 0)) * tile.stride, tile.query_bias, there ? tile.head : 0, padded, s.row);
+    read_token(tile, tile.queries, tile.query_bias, t0 + t, padded, s.row);
     s.query_scales[t] = root * code_row(s.row, padded, most, s.queries + t * padded);
   }
   for (int k = 0; k < end; k += 16) {
@@ -199,7 +187,7 @@ inline void attend_tile(const TileHead& tile, uint8_t* scratch) {
   pack_values(tile, s);
   for (int t0 = 0; t0 < tile.tokens; t0 += kTokensAbreast) {
     const int left = tile.tokens - t0, count = left < kTokensAbreast ? left : kTokensAbreast;
-    score_rows(tile, s, t0, count);
+    score_rows(tile, s, t0);
     float shares[kTokensAbreast];
     for (int t = 0; t < kTokensAbreast; ++t) {
       float* row = s.scores + t * end;
