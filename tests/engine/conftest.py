@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seatrial.chat import Message
 from seatrial.engine import Model
 from seatrial.kernels import cpu
 
@@ -52,13 +53,13 @@ def fresh(opened: Callable[..., Model]) -> Model:
 @pytest.fixture(scope="module")
 def alone(opened: Callable[..., Model]) -> Callable[[Prompt], list[int]]:
     """The answer of a prompt in an engine that has seen nothing before."""
-    model, known = opened(), dict[int, list[int]]()
+    model, known = opened(), dict[tuple[Message, ...], list[int]]()
 
     def answer(prompt: Prompt) -> list[int]:
-        if id(prompt) not in known:
+        if (key := tuple(prompt)) not in known:
             engine, _ = engine_of(model)
             add(engine, 0, model.read(prompt))
-            known[id(prompt)] = [token for token in ids(run(engine)[0]) if token is not None]
-        return known[id(prompt)]
+            known[key] = [token for token in ids(run(engine)[0]) if token is not None]
+        return known[key]
 
     return answer
