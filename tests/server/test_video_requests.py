@@ -137,7 +137,7 @@ async def test_what_the_data_url_calls_it_does_not_matter(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_of_a_video_that_cannot_be_read_only_formats_that_are_taken_are_named(
+async def test_of_a_video_that_cannot_be_read_no_format_is_named_that_is_not_taken(
     responses_client: ClientOf, tmp_path: Path, stream: bool
 ) -> None:
     (tmp_path / "film.mp4").write_bytes(BEGINNING)
@@ -152,7 +152,7 @@ async def test_of_a_video_that_cannot_be_read_only_formats_that_are_taken_are_na
     with pytest.raises(Failure) as told:
         await (client.stream if stream else client.create)(input=items(part(BEGINNING)))
     for caught in (failure_of(refused.value), told.value):
-        assert caught.message.endswith(". MP4, MOV, WebM, MKV, AVI, MPEG and OGG are taken.")
+        assert caught.message.endswith(". Convert it to MP4 (H.264).")
         assert "no video that can be read" in caught.message
         assert not re.search("FLV|WMV|GIF", caught.message)
         assert caught.code == "invalid_video"

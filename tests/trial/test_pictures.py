@@ -98,7 +98,7 @@ async def test_of_many_items_those_that_differ_come_first_then_those_that_all_fa
         for item, scores in {"a": (1, 1), "b": (0, 0), "c": (0, 1), "d": (0, 0), "e": (1, 0)}.items()
         for who, score in zip((RIGHT, WRONG), scores, strict=True)
     ]
-    keep_pictures(tmp_path, plan.workloads, seen)
+    keep_pictures(tmp_path, plan.items, seen)
     kept = RunPictures(tmp_path)
     assert [name for name, file in files.items() if kept.find(key_of(file))] == ["b", "c", "e"]
 
@@ -125,13 +125,13 @@ async def test_a_file_that_has_changed_is_not_shown_as_what_was_asked_about(tmp_
         write_video(file, ["blue"] * 4)
     else:
         put(tmp_path, "a.png", receipt(2))
-    keep_pictures(tmp_path, plan.workloads, seen)
+    keep_pictures(tmp_path, plan.items, seen)
     found = RunPictures(tmp_path).find(key)
     assert found is not None
     assert found.fault.startswith("The file was changed after the workload was loaded")
     assert RunPictures(tmp_path).small(key) is None
     file.write_bytes(was)
-    keep_pictures(tmp_path, plan.workloads, seen)
+    keep_pictures(tmp_path, plan.items, seen)
     assert RunPictures(tmp_path).small(key) is not None
 
 
@@ -157,14 +157,14 @@ async def test_damaged_and_missing_files_are_said_and_fail_nothing(tmp_path: Pat
     assert len(ran.observations) == 2
     shutil.rmtree(tmp_path / "run" / FOLDER)
     gone.unlink()
-    keep_pictures(tmp_path / "run", plan.workloads, ran.observations)
+    keep_pictures(tmp_path / "run", plan.items, ran.observations)
     kept = RunPictures(tmp_path / "run")
     found = [kept.find(picture.key) for picture in ran.items[0].pictures]
     assert [bool(each and each.fault) for each in found] == [True, True, False]
     assert "damaged or cut short" in (found[0].fault if found[0] else "")
     assert kept.small(ran.items[0].pictures[0].key) is None
     gone.write_bytes(sound.read_bytes() + b"gone")
-    keep_pictures(tmp_path / "run", plan.workloads, ran.observations)
+    keep_pictures(tmp_path / "run", plan.items, ran.observations)
     assert RunPictures(tmp_path / "run").small(ran.items[0].pictures[1].key) is not None
 
 
@@ -186,7 +186,7 @@ async def test_a_full_disk_and_a_decoder_that_raises_anything_fail_nothing(
 
     with monkeypatch.context() as changed:
         changed.setattr(module, "make_versions", broken)
-        keep_pictures(tmp_path / "run", plan.workloads, load_run(tmp_path / "run").observations)
+        keep_pictures(tmp_path / "run", plan.items, load_run(tmp_path / "run").observations)
     found = RunPictures(tmp_path / "run").find(key_of(file))
     assert found is not None
     assert "SystemError" in found.fault

@@ -167,5 +167,5 @@ def test_old_verdicts_without_pictures_load() -> None:
 
 def test_a_run_without_observations_keeps_nothing(made: Any, tmp_path: Path) -> None:
     run: Run = made.run({})
-    keep_pictures(tmp_path, [], run.observations)
+    keep_pictures(tmp_path, {}, run.observations)
     assert list(tmp_path.iterdir()) == []

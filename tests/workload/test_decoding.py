@@ -11,7 +11,7 @@ from drawn import BEGINNING, film, frameless, half, noise, png_of_size, sound, w
 from written import write_lines
 
 from seatrial.errors import WorkloadError
-from seatrial.models.pictures import frames, opening
+from seatrial.media import bounds
 from seatrial.workload import decoding, media
 from seatrial.workload.loading import load_workload
 from seatrial.workload.specification import Workload
@@ -72,12 +72,6 @@ def test_pictures_beyond_the_bound_on_all_of_them_are_known_by_their_heads(
     assert loaded(tmp_path, images=["a.png", "half.png"]).shows
 
 
-def test_what_is_looked_at_is_bounded_as_where_it_is_asked_about() -> None:
-    assert decoding.MOST_PIXELS == opening.MOST_PIXELS
-    assert decoding.MOST_FRAME_PIXELS == frames.MOST_FRAME_PIXELS
-    assert decoding.VIDEO_OPTIONS == frames._OPTIONS
-
-
 def test_a_video_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MOST_FRAME_PIXELS", 64 * 48 - 1)
     (tmp_path / "film.mp4").write_bytes(film())
@@ -89,7 +83,7 @@ def test_a_jpeg_that_would_take_minutes_is_refused(tmp_path: Path, monkeypatch: 
     (tmp_path / "a.jpg").write_bytes(noise("JPEG", progressive=True))
     assert loaded(tmp_path, image="a.jpg").shows
     monkeypatch.setattr(decoding, "MOST_PIXELS", 64 * 48)
-    monkeypatch.setattr(decoding, "_MOST_SCANS", 3)
+    monkeypatch.setattr(bounds, "MOST_SCANS", 3)
     with pytest.raises(WorkloadError, match=r"`a.jpg` is a JPEG in \d+ passes"):
         loaded(tmp_path, image="a.jpg")
 

@@ -21,9 +21,9 @@ from typing import NamedTuple
 from seatrial.chat import ImagePart, Message, TextPart, VideoPart
 from seatrial.engine.prompt_check import Shown, too_much_shown
 from seatrial.errors import InputError, UsageError
+from seatrial.media.bounds import MOST_FRAME_PIXELS
 from seatrial.models.chat_template import IMAGE_MARK, VIDEO_MARK
 from seatrial.models.pictures import (
-    MOST_FRAME_PIXELS,
     PreparedPicture,
     go_on,
     outline_video,

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from seatrial.chat import ChatRequest, ImagePart, Message, Part
 from seatrial.errors import InputError, RequestRejected
+from seatrial.media.types import picture_type
 from seatrial.models.pictures import opening
 from seatrial.providers.openai_wire import TAKEN_PICTURES
 from seatrial.providers.picture_room import PictureRoom
-from seatrial.workload.media_types import picture_type
 
 # Of a scanned page level 6 makes a file an eighth smaller, and takes nearly three times as long.
 _COMPRESSION = 3

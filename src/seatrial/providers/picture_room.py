@@ -16,8 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from seatrial.errors import ProviderUnavailable
+from seatrial.media.bounds import MOST_PIXELS
 from seatrial.models.pictures.decoding import Stopped
-from seatrial.models.pictures.opening import MOST_PIXELS
 
 _Made = TypeVar("_Made")
 

@@ -23,7 +23,6 @@ from seatrial.trial.record import Observation, PictureRecord
 from seatrial.trial.thumbnails import SMALL_BYTES, Version, make_versions
 
 if TYPE_CHECKING:
-    from seatrial.trial.plan import PlannedWorkload
     from seatrial.workload.specification import Item
 
 FOLDER, INDEX = "pictures", "index.jsonl"
@@ -112,22 +111,25 @@ def picture_records(item: Item) -> list[PictureRecord]:
     ]
 
 
-def has_pictures(workloads: Iterable[PlannedWorkload]) -> bool:
-    """Whether any item that is asked has one."""
-    return any(item.pictures or item.video for planned in workloads for item in planned.items)
+def has_pictures(items: Iterable[Item]) -> bool:
+    """Whether any of them has one, or a video."""
+    return any(item.pictures or item.video for item in items)
 
 
-def keep_pictures(folder: Path, workloads: Iterable[PlannedWorkload], observations: Iterable[Observation]) -> None:
-    """Keep the pictures of items that tell most (`contrast`); those that are kept already stay. Never raises."""
+def keep_pictures(folder: Path, items: Mapping[str, Sequence[Item]], observations: Iterable[Observation]) -> None:
+    """Keep the pictures of items that tell most (`contrast`); those that are kept already stay. Never raises.
+
+    `items` are those that were asked, by the name of their workload.
+    """
     scores: dict[str, dict[str, dict[str, float]]] = {}
     for seen in observations:
         score = 0.0 if seen.failure else seen.score
         scores.setdefault(seen.workload, {}).setdefault(seen.item, {})[seen.candidate] = score
     before = RunPictures(folder)
     lines = dict(before._index)
-    for planned in workloads:
-        by_item = {item: list(each.values()) for item, each in scores.get(planned.workload.name, {}).items()}
-        for source in _worth_keeping(planned.items, by_item):
+    for workload, asked in items.items():
+        by_item = {item: list(each.values()) for item, each in scores.get(workload, {}).items()}
+        for source in _worth_keeping(asked, by_item):
             if source.key not in lines or lines[source.key].fault:
                 lines[source.key] = _kept(folder / FOLDER, source)
     if lines != before._index:

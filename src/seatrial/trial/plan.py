@@ -45,6 +45,11 @@ class Plan:
     limit: int | None
 
     @property
+    def items(self) -> dict[str, tuple[Item, ...]]:
+        """The items that are asked, by the name of their workload."""
+        return {planned.workload.name: planned.items for planned in self.workloads}
+
+    @property
     def num_questions(self) -> int:
         """Candidates × items."""
         return len(self.candidates) * sum(len(planned.items) for planned in self.workloads)

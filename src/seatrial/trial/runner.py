@@ -92,8 +92,8 @@ async def run_trial(
         trial.begin(retry_failures)
         for candidate in plan.candidates:
             await trial.run_candidate(candidate)
-        if has_pictures(plan.workloads):
-            await asyncio.to_thread(keep_pictures, folder, plan.workloads, load_run(folder).observations)
+        if any(has_pictures(items) for items in plan.items.values()):
+            await asyncio.to_thread(keep_pictures, folder, plan.items, load_run(folder).observations)
     except asyncio.CancelledError:
         raise TrialInterrupted(folder, trial.num_done, plan.num_questions) from None
     finally:

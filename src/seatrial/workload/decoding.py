@@ -2,7 +2,7 @@
 
 In: a path. Out: nothing, or an `InputError` that says what is wrong with the file, to be put behind its name. A file
 that is whole at its head alone would otherwise be found out when it is asked about, and count against the model.
-Pillow and PyAV are loaded with the first file. The bounds are those of whoever looks later (`models/pictures/`).
+Pillow and PyAV are loaded with the first file.
 """
 
 from __future__ import annotations
@@ -14,22 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import InputError
+from seatrial.media.bounds import MOST_FRAME_PIXELS, MOST_PIXELS, num_scans_too_many
+from seatrial.media.container import moving_pictures, open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
     from PIL.ImageFile import ImageFile
 
-MOST_PIXELS = 1 << 26
-MOST_FRAME_PIXELS = 1 << 25
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-_MOST_SCANS = 32
 _MOST_PACKETS = 1000
-VIDEO_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,gif,ivf",
-    "max_pixels": str(MOST_FRAME_PIXELS),
-}
 _AGAIN = "Save or fetch it again."
 _TOO_LARGE = f"has more than {MOST_PIXELS // 10**6} million pixels, the limit. Make it smaller."
 
@@ -67,20 +61,16 @@ def _refuse_slow(picture: ImageFile, data: bytes) -> None:
     pixels = picture.width * picture.height
     if pixels > MOST_PIXELS:
         raise InputError(_TOO_LARGE)
-    scans = data.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 0
-    if scans > _MOST_SCANS and scans * pixels > _MOST_SCANS * MOST_PIXELS:
+    if picture.format in ("JPEG", "MPO") and (scans := num_scans_too_many(data, pixels, most_pixels=MOST_PIXELS)):
         raise InputError(f"is a JPEG in {scans:,} passes, which takes minutes to decode. Save it not progressive.")
 
 
 def check_video(path: Path) -> None:
     """Pass a video that holds moving pictures and shows one near its beginning. Raises InputError for any other."""
-    import av
-
     try:
-        with av.open(f"file:{path}", mode="r", options=VIDEO_OPTIONS, metadata_errors="ignore") as container:
+        with open_video(path) as container:
             stream = _moving_pictures(container)
             _refuse_large_frames(stream.codec_context.width, stream.codec_context.height)
-            stream.codec_context.options = {"max_pixels": VIDEO_OPTIONS["max_pixels"]}
             if not _shows_something(container, stream):
                 raise InputError(f"begins like a video, and no picture of it can be decoded. {_AGAIN}")
     except InputError:
@@ -90,13 +80,11 @@ def check_video(path: Path) -> None:
 
 
 def _moving_pictures(container: InputContainer) -> VideoStream:
-    from av.stream import Disposition
-
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise InputError("has an encoding that cannot be decoded here. Convert it to MP4 (H.264).")
-            return stream
+    stream = moving_pictures(container)
+    if stream is not None:
+        if stream.codec_context is None:
+            raise InputError("has an encoding that cannot be decoded here. Convert it to MP4 (H.264).")
+        return stream
     if container.streams.audio:
         raise InputError("has no moving pictures in it, only sound. Give a video, or leave `video` out.")
     raise InputError(f"begins like a video and is damaged or cut short (nothing is found in it). {_AGAIN}")

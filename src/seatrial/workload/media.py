@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from seatrial.errors import InputError, WorkloadError, nearest_names
+from seatrial.media.types import picture_type, video_type, what_it_is
 from seatrial.workload.decoding import check_picture, check_video
 from seatrial.workload.media_fields import picture_names, video_name
-from seatrial.workload.media_types import picture_type, video_type, what_it_is
 
 MOST_PICTURE_BYTES, MOST_VIDEO_BYTES = 20 * 2**20, 4 * 2**30
 MOST_DECODED_PIXELS = 1 << 32

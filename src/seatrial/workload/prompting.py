@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from seatrial.chat import ChatRequest, ImagePart, Message, Part, VideoPart, message
+from seatrial.media.types import picture_type
 from seatrial.workload.manifest import INPUT_MARK
 from seatrial.workload.media import check_unchanged, read_unchanged
-from seatrial.workload.media_types import picture_type
 from seatrial.workload.scorers.json_fields import answer_schema, in_declared_order
 from seatrial.workload.scorers.number import number_text
 from seatrial.workload.specification import Item, Workload

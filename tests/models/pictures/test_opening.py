@@ -15,7 +15,8 @@ from odd_pictures import ODD, drawing, encoded, moving, odd, png_chunk, see_thro
 from PIL import Image, ImageFile
 
 from seatrial.errors import InputError
-from seatrial.models.pictures import MOST_PIXELS, open_picture, picture_head, prepare_picture
+from seatrial.media.bounds import MOST_PIXELS
+from seatrial.models.pictures import open_picture, picture_head, prepare_picture
 from seatrial.models.vision_config import PictureRules, VisionConfig
 
 

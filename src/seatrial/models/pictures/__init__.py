@@ -19,16 +19,14 @@ from __future__ import annotations
 
 from seatrial.chat import Detail
 from seatrial.models.pictures.decoding import MOST_DECODED_PIXELS, Stopped, go_on
-from seatrial.models.pictures.frames import MOST_FRAME_PIXELS, Video, VideoFrame, sample_video
-from seatrial.models.pictures.opening import MOST_PIXELS, PictureHead, open_picture, picture_head
+from seatrial.models.pictures.frames import Video, VideoFrame, sample_video
+from seatrial.models.pictures.opening import PictureHead, open_picture, picture_head
 from seatrial.models.pictures.plan import TilePlan, placeholder, plan_tiles
 from seatrial.models.pictures.preparing import PreparedPicture, prepare_picture
 from seatrial.models.pictures.video import PreparedVideo, outline_video, prepare_video
 
 __all__ = [
     "MOST_DECODED_PIXELS",
-    "MOST_FRAME_PIXELS",
-    "MOST_PIXELS",
     "Detail",
     "PictureHead",
     "PreparedPicture",

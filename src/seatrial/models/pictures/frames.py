@@ -5,9 +5,6 @@ the times alone, for which nothing is decoded. A file whose last packets come lo
 counts is refused as cut short by both.
 An hour-long file is not read whole: the playhead seeks from frame to frame, and no more than the chosen frames, scaled
 down, are kept. Frame n is the one shown n / rate seconds after the start, which for a constant rate is the n-th.
-
-Only files on disk are opened, and only as containers that hold their own frames: no playlists, which could name other
-files or addresses.
 """
 
 from __future__ import annotations
@@ -22,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from seatrial.errors import InputError
+from seatrial.media.bounds import MOST_FRAME_PIXELS
+from seatrial.media.container import moving_pictures, open_video
 from seatrial.models.pictures.decoding import MOST_DECODED_PIXELS, Decoding, Stopped
 from seatrial.models.pictures.plan import scaled_size
 from seatrial.models.pictures.playhead import Playhead, grace_s
@@ -34,15 +33,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from PIL import Image
 
-MOST_FRAME_PIXELS = 1 << 25
-"""Pixels that a frame may have: one of 7,680 × 4,320 passes. A decoder may hold twenty of them."""
-
-_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,flv,ogg,asf,gif,ivf",
-    "max_pixels": str(MOST_FRAME_PIXELS),
-}
-_KNOWN = "MP4, MOV, MKV, WebM, AVI, MPEG, FLV, OGG, WMV and GIF are read."
 # Near enough to the end to find the last packets of a file whose header gives no count of frames, seconds.
 _LAST_S = 10.0
 _MICROSECONDS = 1_000_000
@@ -137,7 +127,7 @@ def _readable(path: Path) -> Iterator[Path]:
         _forget_frames(error)
         # Beside its own errors, PyAV lets others escape from a damaged file: IndexError, OverflowError.
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        reason = f"this is no video that can be read ({said[:200]}). {_KNOWN}"
+        reason = f"this is no video that can be read ({said[:200]}). Convert it to MP4 (H.264)."
         raise InputError(reason, path=path) from error
 
 
@@ -148,7 +138,7 @@ def _forget_frames(error: Exception) -> None:
 
 def _measured(path: Path, rules: VideoRules) -> _Film:
     """How many frames there are and at what rate. Where the header counts none, the last packets tell."""
-    with _open(path) as container:
+    with open_video(path) as container:
         stream = _video_stream(container, path)
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate
         num_frames = stream.frames
@@ -156,7 +146,7 @@ def _measured(path: Path, rules: VideoRules) -> _Film:
     if not rate or rate <= 0:
         raise InputError("the video tells no frame rate. Convert it to MP4.", path=path)
     if ends_s is None:
-        with _open(path) as container:
+        with open_video(path) as container:
             ends_s = _last_packet_s(container, _video_stream(container, path), path)
     if ends_s is None:
         raise InputError("the video holds no frames.", path=path)
@@ -173,9 +163,8 @@ def _measured(path: Path, rules: VideoRules) -> _Film:
 def _sampled(path: Path, film: _Film, rules: VideoRules, shaped: Shaping, decoding: Decoding) -> Video:
     fps, duration_s, times_s = float(film.rate), film.duration_s, film.times_s(rules)
     frames = []
-    with _open(path) as container:
+    with open_video(path) as container:
         stream = _video_stream(container, path)
-        stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
         stream.thread_type = "AUTO"
         with closing(Playhead(container, stream, decoding, fps=fps, last_s=times_s[-1])) as playhead:
             for at_s in times_s:
@@ -187,19 +176,10 @@ def _sampled(path: Path, film: _Film, rules: VideoRules, shaped: Shaping, decodi
     return Video(frames, duration_s, film.num_frames, fps)
 
 
-def _open(path: Path) -> InputContainer:
-    import av
-
-    return av.open(f"file:{path}", mode="r", options=_OPTIONS, metadata_errors="ignore")
-
-
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    from av.stream import Disposition
-
-    moving = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
-    if not moving:
+    stream = moving_pictures(container)
+    if stream is None:
         raise InputError("there is no video in this file, only sound or other data.", path=path)
-    stream = moving[0]
     if stream.codec_context is None:
         raise InputError("the video's encoding cannot be decoded here. Convert it to MP4 (H.264).", path=path)
     _refuse_too_large(stream.codec_context.width, stream.codec_context.height, path)

@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from seatrial.errors import InputError
+from seatrial.media.bounds import MOST_PIXELS, num_scans_too_many
 from seatrial.models.pictures.png_chunks import without_pixels
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MOST_PIXELS = 1 << 26
-"""Pixels that are decoded at most: a photograph of 9,248 × 6,936 passes, 256 MiB as Pillow holds it."""
 
 # Formats by Pillow's names. Not among them: those that run other programs (EPS), or hold others (ICO, ICNS).
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
@@ -45,8 +43,6 @@ _TURNS = {
     8: "ROTATE_90",
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
-# Every scan of a progressive JPEG passes over all its pixels. Usual are about ten; so many are allowed of the largest.
-_MOST_SCANS = 32
 
 
 class PictureHead(NamedTuple):
@@ -121,8 +117,8 @@ def _refuse_too_large(picture: Image.Image, data: bytes, most_pixels: int) -> No
     if width * height > most_pixels:
         size = f"{width:,} × {height:,} = {width * height:,} pixels"
         raise InputError(f"The picture has {size}, more than the {most_pixels:,} {_AT_MOST}", field="pixels")
-    scans = data.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 0
-    if scans > _MOST_SCANS and scans * width * height > _MOST_SCANS * most_pixels:
+    is_jpeg = picture.format in ("JPEG", "MPO")
+    if is_jpeg and (scans := num_scans_too_many(data, width * height, most_pixels=most_pixels)):
         raise InputError(
             f"The picture is a JPEG of {width:,} × {height:,} pixels in {scans:,} passes, which would take minutes to "
             "decode. Save it again, not progressive."

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from seatrial.chat import ChatEvent, ChatRequest, Finished, ToolCallDelta, Usage
-from seatrial.errors import RequestRejected
 from seatrial.server.chat_store import ChatStore, StoredChat
 from seatrial.server.context import fitting
 from seatrial.server.endpoints.stored_chats import stored_chat_routes
@@ -27,7 +26,6 @@ from seatrial.server.wire.images import Fetched, FetchPictures, bytes_of
 from seatrial.server.wire.limits import WireLimits
 from seatrial.server.wire.messages import web_addresses
 from seatrial.server.wire.sampling import choices_of, includes_usage, num_choices
-from seatrial.server.wire.videos import of_taken_formats
 
 
 def chat_routes(
@@ -65,12 +63,6 @@ class _ChatCompletions:
 
     async def __call__(self, call: Call) -> Reply | Streamed:
         """Raises Failure, and what the model's provider raises."""
-        try:
-            return await self._answered(call)
-        except RequestRejected as error:
-            raise of_taken_formats(error) from error.__cause__
-
-    async def _answered(self, call: Call) -> Reply | Streamed:
         body = decode_chat(call.body)
         num = num_choices(body, self.limits)
         with_usage = includes_usage(body)

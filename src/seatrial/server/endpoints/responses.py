@@ -35,7 +35,6 @@ from seatrial.server.wire.responses_assembly import NewId
 from seatrial.server.wire.responses_body import CreateBody, PromptFields, count_decoder, create_decoder
 from seatrial.server.wire.responses_input import Item, web_addresses
 from seatrial.server.wire.responses_output import InputTokens, Response
-from seatrial.server.wire.videos import of_taken_formats
 
 _log = logging.getLogger(__name__)
 
@@ -289,7 +288,7 @@ class _Responses:
 def _raise_of_input(error: RequestRejected) -> None:
     """What a provider says of `messages`, said of `input`. What an upstream said stays as it is."""
     if error.upstream is None and (error.param or "").startswith("messages"):
-        raise replace(failure_of(of_taken_formats(error)), param="input") from error
+        raise replace(failure_of(error), param="input") from error
 
 
 def _told(error: Exception) -> Failure:

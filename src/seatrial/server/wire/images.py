@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from seatrial.chat import Detail, ImagePart
 from seatrial.errors import InputError
+from seatrial.media.types import picture_type, video_type, what_it_is
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits, host_and_port
-from seatrial.workload.media_types import picture_type, video_type, what_it_is
 
 MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _ALIASES = {"image/jpg": "image/jpeg"}

@@ -6,24 +6,21 @@ no more than the operator allows. Nothing is fetched, and no frame is looked at.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 
 from seatrial.chat import VideoPart
-from seatrial.errors import RequestRejected
+from seatrial.media.types import picture_type, video_type, what_it_is
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits
-from seatrial.workload.media_types import picture_type, video_type, what_it_is
 
 # Keeps bytes as a file until the request ends, and says where.
 KeepVideo = Callable[[bytes], Path]
 
 _HEAD_BYTES = 512
-_READ = re.compile(r"(?<=\. )[^.]+ are read\.$")
 _TAKEN = "MP4, MOV, WebM, MKV, AVI, MPEG and OGG are taken."
 
 
@@ -48,16 +45,6 @@ def video_part(video: VideoContent, limits: WireLimits, keep: KeepVideo, place: 
     data = _data_of(video.video_url.url, limits, param)
     _check_type(data[:_HEAD_BYTES], param)
     return VideoPart(keep(data))
-
-
-def of_taken_formats(error: RequestRejected) -> RequestRejected:
-    """What a model here says of a video that it cannot read, with the formats that requests may hold.
-
-    It reads more formats than those from files of its own machine, and names them all.
-    """
-    if error.code != "invalid_video" or error.upstream is not None:
-        return error
-    return RequestRejected(_READ.sub(_TAKEN, str(error)), status=error.status, code=error.code, param=error.param)
 
 
 def too_many_videos(limits: WireLimits, param: str) -> Failure:
