@@ -51,16 +51,21 @@ UNNAMED = """() => [...document.querySelectorAll('button, a, input, select, text
   return !labels.some(label => label.textContent.trim());
 }).map(element => element.outerHTML.slice(0, 120))"""
 
-SHIFTS = """() => new Promise(resolve => {
-  let sum = 0;
-  new PerformanceObserver(list => { for (const entry of list.getEntries()) sum += entry.value; })
-    .observe({ type: 'layout-shift', buffered: true });
-  requestAnimationFrame(() => setTimeout(() => resolve(sum), 150));
+MOVED = """() => new Promise(resolve => {
+  const still = 0.003;
+  const shifts = [];
+  const place = ({ top, left, width, height }) => [left, top, width, height].map(Math.round).join(' ');
+  const named = node => !node ? 'gone' : `${node.nodeName} ${(node.parentElement ?? node).outerHTML.slice(0, 120)}`;
+  new PerformanceObserver(list => shifts.push(...list.getEntries())).observe({ type: 'layout-shift', buffered: true });
+  requestAnimationFrame(() => setTimeout(() => {
+    const sum = shifts.reduce((sum, { value }) => sum + value, 0);
+    resolve(sum < still ? [] : shifts.flatMap(({ value, startTime, sources }) => sources.map(source =>
+      `${value.toFixed(4)} after ${startTime.toFixed()} ms at ${scrollY}: ${place(source.previousRect)} -> `
+      + `${place(source.currentRect)} ${named(source.node)}`)));
+  }, 150));
 })"""
-"""How far a page's content moved while it loaded (CLS)."""
-
-STILL = 0.003
-"""Below this nothing moved but a line of text that had come in two pieces; Chromium calls 0.1 good."""
+"""What of a page's content moved while it loaded, from where to where: nothing where all of it (CLS) is below 0.003, a
+line of text that had come in two pieces. Chromium calls 0.1 good."""
 
 FOCUS = """() => {
   const element = document.activeElement;
