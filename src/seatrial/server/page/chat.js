@@ -59,7 +59,7 @@ async function ask(question, attachments) {
   const view = added(turn);
   running = new AbortController();
   drawn();
-  scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  scrollTo(0, document.documentElement.scrollHeight);
   let frame = 0;
   const draw = () => { frame ||= requestAnimationFrame(() => { frame = 0; following(() => view.update(true)); }); };
   try {
@@ -144,7 +144,7 @@ function drawn() {
 function following(change) {
   const wasAtEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 60;
   change();
-  if (wasAtEnd) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  if (wasAtEnd) scrollTo(0, document.documentElement.scrollHeight);
 }
 
 async function send() {
