@@ -95,7 +95,7 @@ async def test_every_asset_of_a_page_is_there_for_good_and_all_of_them_are_small
                 asset = await got(f"/assets/{name}")
                 assert header(asset, b"cache-control") == "public, max-age=31536000, immutable"
                 assert re.fullmatch(r"\w+\.[0-9a-f]{10}\.(js|css)", name)
-    assert len(seen) == 11
+    assert len(seen) == 13
     assert num_bytes < 56_000
 
 

@@ -25,6 +25,8 @@ FILES = (
     "attachments.js",
     "tray.js",
     "snippets.js",
+    "code_dialog.js",
+    "kept.js",
     "turn.js",
     "chat.js",
 )

@@ -1,11 +1,12 @@
 // The chat page: what is on it, what is sent, and what stays for a reload. Everything lives in this tab alone.
 
-import { base, call, chunks, Failed } from "./api.js";
+import { call, chunks, Failed } from "./api.js";
 import { blamed, brief, content, shows } from "./attachments.js";
+import { codeDialog } from "./code_dialog.js";
+import { keepTalk, keptTalk } from "./kept.js";
 import { make } from "./markdown.js";
-import { LANGUAGES } from "./snippets.js";
 import { openTray, tooMuch } from "./tray.js";
-import { turnView } from "./turn.js";
+import { gain, turnView } from "./turn.js";
 
 const $ = (id) => document.getElementById(id);
 const IDEAS = [
@@ -14,13 +15,13 @@ const IDEAS = [
   "Which questions should I ask before I ship a model? Give a short list.",
 ];
 const SETTINGS = ["temperature", "top_p", "max_completion_tokens", "reasoning_effort"];
-const KEPT = "seatrial-chat";
 const KEY = "seatrial-key";
 
 const model = $("model");
 const prompt = $("prompt");
 const mostBytes = Number(document.body.dataset.maxBodyBytes);
 const tray = openTray({ list: $("tray"), complaint: $("unfit"), files: $("files"), prompt, mostBytes });
+const code = codeDialog($("code"));
 let views = [];
 let running = null;
 let isEditing = false;
@@ -65,7 +66,7 @@ async function ask(question, attachments) {
   try {
     const response = await call("/chat/completions", { key, body, signal: running.signal });
     for await (const chunk of chunks(response)) {
-      read(chunk, turn);
+      gain(turn, chunk);
       draw();
     }
     turn.state = "done";
@@ -96,29 +97,13 @@ function takeBack(error, body, turn) {
   tray.complain([about ? `${about.name}: ${error.message}` : error.message], { details: error.details, about });
 }
 
-function read(chunk, turn) {
-  if (chunk.usage) turn.usage = chunk.usage;
-  const choice = chunk.choices?.[0];
-  if (!choice) return;
-  const { content, refusal, reasoning_content, reasoning } = choice.delta ?? {};
-  const thought = reasoning_content ?? reasoning ?? "";
-  const text = content ?? refusal ?? "";
-  if (thought || text) {
-    turn.last = performance.now();
-    turn.first ??= turn.last;
-  }
-  turn.reasoning += thought;
-  turn.text += text;
-  turn.finish = choice.finish_reason ?? turn.finish;
-}
-
 // What is on the page
 
 function added(turn) {
   const view = turnView(turn, {
     onAgain: () => { if (!running) { const { question, attachments } = dropLast(); ask(question, attachments); } },
     onEdit: () => edit(turn),
-    onCode: () => showCode(turn.body),
+    onCode: () => code.show(turn.body, { asksForKey: Boolean(key) }),
   });
   views.push(view);
   $("turns").append(view.node);
@@ -230,61 +215,19 @@ function complain(error) {
   $("problem").hidden = false;
 }
 
-// The same request in code
-
-function showCode(body) {
-  const code = $("code").querySelector("code");
-  const tabs = Object.entries(LANGUAGES).map(([name, written]) => {
-    const tab = make("button", name);
-    tab.type = "button";
-    tab.setAttribute("role", "tab");
-    tab.setAttribute("aria-controls", "code-panel");
-    tab.addEventListener("click", () => {
-      for (const other of tabs) {
-        other.setAttribute("aria-selected", String(other === tab));
-        other.tabIndex = other === tab ? 0 : -1;
-      }
-      code.textContent = written({ base, body, asksForKey: Boolean(key) });
-    });
-    return tab;
-  });
-  $("code").querySelector(".tabs").replaceChildren(...tabs);
-  tabs[0].click();
-  $("code").showModal();
-}
-
-function turnTabs(event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tabs = [...event.currentTarget.children];
-  const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
-  next.click();
-  next.focus();
-}
-
 // What stays for a reload
 
 function keep() {
   const form = Object.fromEntries([...SETTINGS, "system"].map((name) => [name, $(name).value]));
-  // What a tab may keep is small: pictures and videos are left out, and the page says so.
-  const turns = views.map(({ turn }) => {
-    const { attachments = [], lost = [] } = turn;
-    return { ...turn, attachments: [], lost: [...attachments.map(({ kind }) => kind), ...lost] };
-  });
-  const kept = { chosen, form, turns };
-  try {
-    sessionStorage.setItem(KEPT, JSON.stringify(kept));
-  } catch {
-    sessionStorage.removeItem(KEPT);
-  }
+  keepTalk({ chosen, form, turns: views.map(({ turn }) => turn) });
 }
 
 function restore() {
-  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  const kept = keptTalk();
   if (!kept) return;
   chosen = kept.chosen;
   for (const [name, value] of Object.entries(kept.form)) $(name).value = value;
-  for (const turn of kept.turns) added(turn.state === "running" ? { ...turn, state: "stopped" } : turn);
+  for (const turn of kept.turns) added(turn);
 }
 
 // Keys and clicks
@@ -301,7 +244,7 @@ prompt.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || $("code").open) return;
+  if (event.key !== "Escape" || code.isOpen()) return;
   if (running) running.abort();
   else if (isEditing) leaveEditing();
 });
@@ -327,9 +270,10 @@ $("key-form").addEventListener("submit", (event) => {
   $("key").value = "";
   loadModels();
 });
-$("show-code").addEventListener("click", () => showCode(brief(requestFor(prompt.value.trim() || "Hello", tray.held(), views))));
-$("close-code").addEventListener("click", () => $("code").close());
-$("code").querySelector(".tabs").addEventListener("keydown", turnTabs);
+$("show-code").addEventListener("click", () => {
+  const body = requestFor(prompt.value.trim() || "Hello", tray.held(), views);
+  code.show(brief(body), { asksForKey: Boolean(key) });
+});
 model.addEventListener("change", () => { named(); tray.complain([]); keep(); });
 $("settings").addEventListener("input", () => { digest(); keep(); });
 $("ideas").append(...IDEAS.map((idea) => {

@@ -44,6 +44,23 @@ export function turnView(turn, { onAgain, onEdit, onCode }) {
   return { node, update, turn };
 }
 
+// What a chunk of the stream adds to the turn.
+export function gain(turn, chunk) {
+  if (chunk.usage) turn.usage = chunk.usage;
+  const choice = chunk.choices?.[0];
+  if (!choice) return;
+  const { content, refusal, reasoning_content, reasoning } = choice.delta ?? {};
+  const thought = reasoning_content ?? reasoning ?? "";
+  const text = content ?? refusal ?? "";
+  if (thought || text) {
+    turn.last = performance.now();
+    turn.first ??= turn.last;
+  }
+  turn.reasoning += thought;
+  turn.text += text;
+  turn.finish = choice.finish_reason ?? turn.finish;
+}
+
 function thought({ reasoning, text, state, usage }) {
   if (state === "running" && !text) return "Thinking…";
   const tokens = usage?.completion_tokens_details?.reasoning_tokens;
