@@ -96,7 +96,7 @@ async def test_every_asset_of_a_page_is_there_for_good_and_all_of_them_are_small
                 assert header(asset, b"cache-control") == "public, max-age=31536000, immutable"
                 assert re.fullmatch(r"\w+\.[0-9a-f]{10}\.(js|css)", name)
     assert len(seen) == 13
-    assert num_bytes < 56_000
+    assert num_bytes < 58_000
 
 
 async def test_the_chat_page_knows_how_long_a_request_may_be() -> None:
