@@ -26,6 +26,7 @@ from seatrial.site.db.site_settings import bump_revision
 from seatrial.site.db.site_settings import revision as stored_revision
 from seatrial.site.db.tables import runs
 from seatrial.site.listings import KEY_COLUMNS, Change, Listing, RowKey, listing_of, stored_changes, stored_listings
+from seatrial.site.private_folders import without_folders
 from seatrial.trial.candidates import parse_candidates
 from seatrial.trial.record import Run, RunManifest
 from seatrial.verdict.document import DOCUMENT_SCHEMA, MOST_PICTURES, Document
@@ -155,11 +156,12 @@ class Library:
             )
 
     def publish(self, document: Document) -> Comparison:
-        """Put a run's verdict on its page. The same document once more changes nothing.
+        """Put a run's verdict on its page, `without_folders`. The same document once more changes nothing.
 
         Raises `InputError` for a document that cannot be shown, `StorageError` where the database cannot keep it.
         """
         _check(document)
+        document = without_folders(document)
         slug = slugs.slug_of(card.id for card in document.candidates)
         packed = zlib.compress(msgspec.json.encode(document), 6)
         with writing(self._database) as connection:
