@@ -1,4 +1,4 @@
-"""No folder of the publisher's machine stands on a page; commands stay what they are otherwise."""
+"""No folder of the publisher's machine stands on a page; commands name what they named before."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from site_samples import make_library, replaced, run_document
+from site_samples import make_library, replaced, run_document, sample_pictures
 
 from seatrial.site.private_folders import without_folders
+from seatrial.verdict.document import Document
 
 
 def published(repeat: str) -> str:
@@ -19,13 +20,17 @@ def published(repeat: str) -> str:
 @pytest.mark.parametrize(
     ("command", "public"),
     [
+        ("seatrial compare a --on /home/me/mails.jsonl --out /x", "seatrial compare a --on ./mails.jsonl --out ./x"),
+        ("seatrial compare a --on=/home/me/mails/ --limit 3", "seatrial compare a --on=./mails --limit 3"),
+        ("seatrial compare a --on '/home/me/my mails/to day'", "seatrial compare a --on './to day'"),
+        ("seatrial compare ~/models/smollm2-135m@int8 --on triage", "seatrial compare ./smollm2-135m@int8 --on triage"),
         (
-            "seatrial compare a b --on /home/me/mails.jsonl --out /srv/x",
-            "seatrial compare a b --on mails.jsonl --out x",
+            "seatrial compare a --on /data/documents --on documents",
+            "seatrial compare a --on ./documents --on documents",
         ),
-        ("seatrial compare a --on=/home/me/mails/ --limit 3", "seatrial compare a --on=mails --limit 3"),
-        ("seatrial compare a --on '/home/me/my mails/today'", "seatrial compare a --on 'today'"),
-        ("seatrial compare ~/models/small@int8 --on triage", "seatrial compare small@int8 --on triage"),
+        ("seatrial compare /a/m /a/m@int8 /a/m/n --on x", "seatrial compare ./m ./m@int8 ./n --on x"),
+        ("seatrial compare /a/old/m /a/new/m --on x", "seatrial compare ./old/m ./new/m --on x"),
+        ("seatrial compare /m /a/m --on x", "seatrial compare ./m ./a/m --on x"),
         ("seatrial compare ./here --on ../there/x.jsonl --out runs/first", "="),
         ("seatrial compare http://10.0.0.7:8000/v1#name hf:owner/name openai:a/b --on triage", "="),
         ("OPENAI_API_KEY=… seatrial compare gpt-5-mini --on triage && echo done", "="),
@@ -33,26 +38,48 @@ def published(repeat: str) -> str:
         ("", "="),
     ],
 )
-def test_an_absolute_path_becomes_its_last_name(command: str, public: str) -> None:
+def test_a_path_from_the_root_is_written_as_if_it_lay_here(command: str, public: str) -> None:
     assert published(command) == (command if public == "=" else public)
 
 
-def test_nothing_of_a_published_run_names_a_folder_of_the_machine(database: Any, clock: Any) -> None:
-    document = run_document()
-    workloads = [replaced(each, origin="/home/me/private/mails.jsonl") for each in document.workloads]
-    candidates = [
-        replaced(card, way_out="seatrial pull x && seatrial compare x --on /home/me/private/mails.jsonl")
-        for card in document.candidates
-    ]
-    run = replaced(
-        document.run, repeat="seatrial compare x --on /home/me/private/mails.jsonl --out /home/me/private/out"
+def in_folders(document: Document) -> Document:
+    """The same run of somebody whose first candidate and whose workloads lie in folders of their own."""
+    told = msgspec.json.encode(document).decode().replace(document.candidates[0].id, "/home/me/private/small")
+    found = msgspec.json.decode(told, type=Document)
+    command = "seatrial compare /home/me/private/small --on /home/me/private/mails.jsonl"
+    return replaced(
+        found,
+        run=replaced(found.run, repeat=f"{command} --out /home/me/private/out"),
+        candidates=[replaced(card, way_out=f"seatrial pull x && {command}") for card in found.candidates],
+        workloads=[replaced(each, origin="/home/me/private/mails.jsonl") for each in found.workloads],
     )
-    told = replaced(document, run=run, workloads=workloads, candidates=candidates)
+
+
+def test_nothing_of_a_published_run_names_a_folder_of_the_machine(database: Any, clock: Any) -> None:
+    told = in_folders(run_document())
     library = make_library(database, clock)
-    shown = library.publish(told).document
-    assert "/home/me" not in msgspec.json.encode(shown).decode()
-    assert {each.origin for each in shown.workloads} == {"mails.jsonl"}
-    assert replaced(shown, run=told.run, candidates=candidates, workloads=workloads) == told
+    published = library.publish(told)
+    assert "/home/me" not in msgspec.json.encode(published.document).decode()
+    assert published.document.candidates[0].id == "./small"
+    assert {each.origin for each in published.document.workloads} == {"./mails.jsonl"}
     before = library.revision()
     library.publish(told)
     assert library.revision() == before
+
+
+def test_pictures_and_figures_stay_what_they_are() -> None:
+    document = sample_pictures.pictured_document()
+    name = document.candidates[0].id
+    public = without_folders(in_folders(document))
+    back = msgspec.json.encode(public).decode().replace("./small", name)
+    found = msgspec.json.decode(back, type=Document)
+    same = {"run": document.run, "candidates": document.candidates, "workloads": document.workloads}
+    assert replaced(found, **same) == document
+
+
+def test_two_candidates_never_become_one() -> None:
+    document = in_folders(run_document())
+    first, second, *others = document.candidates
+    beside = replaced(document, candidates=[first, replaced(second, id="./small"), *others])
+    ids = [card.id for card in without_folders(beside).candidates]
+    assert ids[:2] == ["./private/small", "./small"]

@@ -19,6 +19,7 @@ JOINT = "-vs-"
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?")
 _NUM_HASH_CHARS = 12
+_LOCAL = ("./", "../", "/", "~/")
 
 
 def slug_of(candidates: Iterable[str]) -> str:
@@ -32,9 +33,12 @@ def slug_of(candidates: Iterable[str]) -> str:
 def part_of(candidate: str) -> str:
     """What stands for one candidate: lower case, runs of anything but letters, digits and dots as one dash.
 
-    Never empty, never with a joint in it, and never with an end that an address reads as a file's (`.json`).
+    A checkpoint of one's own is not taken for a model of the catalog: `./smollm2-135m` is `local-smollm2-135m`. Never
+    empty, never with a joint in it, and never with an end that an address reads as a file's (`.json`).
     """
     part = re.sub(r"[^a-z0-9.]+", "-", candidate.lower()).strip(".-")
+    if part and candidate.startswith(_LOCAL):
+        part = f"local-{part}"
     part = re.sub(r"\.(?=json\Z)", "-", part)
     part = re.sub(r"-(?=vs(?:-|\Z))", ".", part)
     part = re.sub(r"\.{2,}", ".", part)
