@@ -73,6 +73,16 @@ def test_baselines_on_a_built_in_workload(seatrial, tmp_path: Path) -> None:
     assert (tmp_path / "run/report.html").exists()
 
 
+async def test_progress_ends_with_all_done_though_a_candidate_was_not_measured(start_seatrial, tickets: Path) -> None:
+    async with StandIn(lambda asked: answer("yes")) as server:
+        name = f"{server.base_url}#tiny"
+        words = ("trial", "gpt-5-mini", name, "--on", "tickets.jsonl", "--scorer", "exact", "--out", "run")
+        said = [await (await start_seatrial(*words)).communicate() for _ in ("begun", "gone on with")]
+    first, again = ([line for line in err.decode().splitlines() if "done" in line] for _, err in said)
+    assert first == [f"{name} on tickets … (1 of 40 done)", "40 of 40 done"]
+    assert again == ["40 of 40 done"]
+
+
 async def test_a_server_is_a_candidate(start_seatrial, tickets: Path, tmp_path: Path) -> None:
     async with StandIn(lambda asked: answer("yes")) as server:
         name = f"{server.base_url}#tiny"

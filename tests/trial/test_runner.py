@@ -218,6 +218,40 @@ async def test_progress_counts_to_the_end(tmp_path: Path) -> None:
     assert (told[1].candidate, told[-1].candidate) == ("a", "b")
 
 
+async def test_what_will_not_be_asked_leaves_the_total_once_it_is_known(tmp_path: Path) -> None:
+    def provider_for(one: Any, workload: Any) -> Echo:
+        if one.id == "a" or (one.id == "d" and workload.name == "two"):
+            raise NotRunnable("No key.", "Set it.")
+        return Echo(raising(*[AuthenticationFailed("bad key", status=401)] * 9)) if one.id == "b" else Echo()
+
+    told: list[Progress] = []
+    four = plan_trial([candidate(name) for name in "abcd"], [workload(6, "one"), workload(4, "two")], seed=0)
+    await run(four, tmp_path, provider_for, on_progress=told.append)
+    assert [one.num_planned for one in told if "is not measured" in one.notice] == [34, 20, 16]
+    assert (told[0].num_planned, told[-1].num_done, told[-1].num_planned) == (40, 16, 16)
+
+
+async def test_answers_of_a_candidate_that_can_be_asked_no_more_still_count(tmp_path: Path) -> None:
+    def no_provider(*args: object) -> Echo:
+        raise NotRunnable("No key.", "Set it.")
+
+    await run(plan(limit=2), tmp_path, Echo())
+    told: list[Progress] = []
+    await run(plan(), tmp_path, no_provider, on_progress=told.append)
+    assert [(one.num_done, one.num_planned) for one in told] == [(2, 6), (2, 2)]
+
+
+async def test_the_total_is_right_where_the_same_reason_holds_for_every_workload(tmp_path: Path) -> None:
+    def no_provider(*args: object) -> Echo:
+        raise NotRunnable("No key.", "Set it.")
+
+    told: list[Progress] = []
+    two = plan_trial([candidate()], [workload(6, "one"), workload(4, "two")], seed=0)
+    await run(two, tmp_path, no_provider, on_progress=told.append)
+    assert told[-1].num_planned == 0
+    assert sum("is not measured" in one.notice for one in told) == 1
+
+
 async def test_a_defect_of_ours_is_no_observation(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         await run(plan(), tmp_path, Echo(raising(ZeroDivisionError(), on="say 4")), concurrency=1)
@@ -246,6 +280,17 @@ async def test_cancelling_leaves_a_whole_log_and_says_how_to_go_on(tmp_path: Pat
     rest = Echo()
     assert len((await run(plan(), tmp_path, rest)).observations) == 6
     assert len(rest.asked) == 3
+
+
+async def test_stopped_it_counts_what_would_still_have_been_asked(tmp_path: Path) -> None:
+    def provider_for(one: Any, workload: Any) -> Echo:
+        if one.id == "a":
+            raise NotRunnable("No key.", "Set it.")
+        return Echo(raising(asyncio.CancelledError(), on="say 2"))
+
+    three = plan(candidate("a"), candidate("b"), candidate("c"))
+    with pytest.raises(TrialInterrupted, match="2 of 12 observations"):
+        await run(three, tmp_path, provider_for, concurrency=1)
 
 
 def test_ctrl_c_under_asyncio_run(tmp_path: Path) -> None:

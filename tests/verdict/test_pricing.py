@@ -3,6 +3,7 @@ one machine can do."""
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -10,8 +11,9 @@ import msgspec
 import pytest
 
 from seatrial.catalog.entry import Price
-from seatrial.trial.record import Run
+from seatrial.trial.record import PictureRecord, Run
 from seatrial.verdict.document import BreakEven, Document, PricingRow
+from seatrial.verdict.report import render_report
 
 
 def row_of(document: Document, candidate: str, workload: str | None = None) -> PricingRow:
@@ -26,6 +28,14 @@ def break_even_of(document: Document, local: str, paid: str) -> BreakEven:
 
 def text_of(found: BreakEven) -> str:
     return "".join(span.text for span in found.text)
+
+
+def showing(run: Run, workload: str, *names: str) -> Run:
+    """The run, the first item of `workload` asking about files of these names."""
+    files = [PictureRecord(key="a" * 32, name=name, is_video=name.endswith(".mp4")) for name in names]
+    first = next(item for item in run.items if item.workload == workload)
+    items = [msgspec.structs.replace(item, pictures=files) if item is first else item for item in run.items]
+    return Run(manifest=run.manifest, items=items, observations=run.observations)
 
 
 def test_tokens_cost_their_list_price(made: Any, verdict_on: Any) -> None:
@@ -71,6 +81,47 @@ def test_with_nothing_measured_a_task_of_a_stated_size_is_priced(made: Any, verd
     assert row.cost_per_1k_usd == pytest.approx(1_000 * (1_000 * 2 + 200 * 10) / 1e6)
     assert row.kind == "assumed"
     assert "assumed:task-size" in row.evidence
+
+
+@pytest.mark.parametrize(
+    ("names", "things"), [(["a.png"], "pictures"), (["a.mp4"], "videos"), (["a.mp4", "b.png"], "pictures and videos")]
+)
+@pytest.mark.parametrize("measured", [{}, {"small-2b": {"triage": [1.0] * 40}}], ids=["nothing", "a local model"])
+def test_no_estimate_where_items_show_pictures(
+    made: Any, verdict_on: Any, names: list[str], things: str, measured: Any
+) -> None:
+    run = made.run({"baseline:nearest": {"triage": [0.0] * 40}, **measured}, unmeasured=["big-4"])
+    document = verdict_on(showing(run, "triage", *names), made.entry("small-2b"), made.hosted("big-4"))
+    for row in (row_of(document, "big-4"), row_of(document, "big-4", "triage")):
+        assert (row.cost_per_1k_usd, row.prompt_tokens_mean) == (None, None)
+        assert f"`triage` show {things}, whose tokens differ from model to model" in row.basis
+    found = break_even_of(document, "baseline:nearest", "big-4")
+    assert found.tasks_per_month is None
+    assert "price" not in text_of(found), "its list price is known; what a task costs is not"
+
+
+def test_beside_pictures_only_workloads_of_text_are_estimated(made: Any, verdict_on: Any) -> None:
+    measured = {"small-2b": {"triage": [1.0] * 40, "receipts": [1.0] * 40}, "text-1b": {"triage": [0.0] * 40}}
+    run = showing(made.run(measured, unmeasured=["big-4"]), "receipts", "a.png")
+    document = verdict_on(run, made.entry("small-2b"), made.entry("text-1b"), made.hosted("big-4"))
+    assert row_of(document, "big-4", "triage").cost_per_1k_usd == pytest.approx(1.01, abs=0.01)
+    assert row_of(document, "big-4", "receipts").cost_per_1k_usd is None
+    assert row_of(document, "big-4").cost_per_1k_usd is None
+    page = re.sub(r"<[^>]*>", "", render_report(document))
+    why = "Not measured, and not estimated: items of `receipts` show pictures"
+    assert page.count(why) == 1, "in the column that says how each cost comes about"
+
+
+def test_a_hosted_candidate_measured_on_pictures_costs_its_own_tokens(made: Any, verdict_on: Any) -> None:
+    run = made.run({"big-4": {"triage": [1.0] * 60}})
+    text, pictures = (verdict_on(each, made.hosted("big-4")) for each in (run, showing(run, "triage", "a.png")))
+    assert pictures.pricing == text.pricing
+
+
+def test_without_a_price_measuring_would_not_tell(made: Any, verdict_on: Any) -> None:
+    run = showing(made.run({"small-2b": {"triage": [1.0] * 40}}, unmeasured=["big-4"]), "triage", "a.png")
+    row = row_of(verdict_on(run, made.entry("small-2b"), made.hosted("big-4", prices=())), "big-4")
+    assert row.basis == "The catalog has no price for `big-4`."
 
 
 def test_no_price_means_no_cost_never_zero(made: Any, verdict_on: Any) -> None:

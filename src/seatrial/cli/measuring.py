@@ -121,7 +121,7 @@ def _progress_bar(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Progress], N
 
 
 class _Lines:
-    """A line whenever another candidate or workload has its turn."""
+    """A line whenever another candidate or workload has its turn, and one when all is done."""
 
     def __init__(self) -> None:
         self._said = ""
@@ -132,7 +132,10 @@ class _Lines:
         now_asked = _who(progress)
         if progress.workload and now_asked != self._said:
             self._said = now_asked
-            print(f"{now_asked} … ({progress.num_done} of {progress.num_planned} done)", file=sys.stderr, flush=True)
+            print(f"{now_asked} … ({_done(progress)})", file=sys.stderr, flush=True)
+        if 0 < progress.num_planned == progress.num_done and self._said != _done(progress):
+            self._said = _done(progress)
+            print(self._said, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -157,9 +160,18 @@ def _bar(plan: Plan) -> Iterator[Callable[[Progress], None]]:
             if progress.notice:
                 console.print(progress.notice, markup=False)
             failed = f", {progress.num_failed} failed" if progress.num_failed else ""
-            bar.update(task, completed=progress.num_done, description=f"{_who(progress) or 'starting'}{failed}")
+            bar.update(
+                task,
+                total=progress.num_planned,
+                completed=progress.num_done,
+                description=f"{_who(progress) or 'starting'}{failed}",
+            )
 
         yield show
+
+
+def _done(progress: Progress) -> str:
+    return f"{progress.num_done} of {progress.num_planned} done"
 
 
 def _who(progress: Progress) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,9 @@ ProviderFor = Callable[[Candidate, Workload], Provider]
 class Progress:
     """Told after every observation, when a candidate turns out not to be measurable, and once at the start.
 
-    The counts are of the whole trial, earlier sessions included; `notice` is a sentence for the user, mostly empty.
+    The counts are of the whole trial, earlier sessions included. `num_planned` is what is done and what will still be
+    asked: a candidate that turns out not to be measurable leaves it, so that a trial ends with all done. `notice` is a
+    sentence for the user, mostly empty.
     """
 
     candidate: str
@@ -95,7 +98,7 @@ async def run_trial(
         if any(has_pictures(items) for items in plan.items.values()):
             await asyncio.to_thread(keep_pictures, folder, plan.items, load_run(folder).observations)
     except asyncio.CancelledError:
-        raise TrialInterrupted(folder, trial.num_done, plan.num_questions) from None
+        raise TrialInterrupted(folder, trial.num_done, trial.num_planned) from None
     finally:
         is_over.set()
         try:
@@ -136,8 +139,14 @@ class _Trial:
         self._concurrency = max(1, concurrency)
         self._on_progress = on_progress
         self._answered: dict[str, Observation] = {}
+        self._num_awaited: Counter[str] = Counter()  # by candidate: what is neither answered nor given up
         self.num_done = 0
         self._num_failed = 0
+
+    @property
+    def num_planned(self) -> int:
+        """How many observations there will be at the end, as far as is known."""
+        return self.num_done + self._num_awaited.total()
 
     def begin(self, retry_failures: bool) -> None:
         """Take stock of what earlier sessions answered."""
@@ -151,6 +160,10 @@ class _Trial:
             }
         self.num_done = len(self._answered)
         self._num_failed = sum(observation.failure is not None for observation in self._answered.values())
+        for candidate in self._plan.candidates:
+            self._num_awaited[candidate.id] = sum(
+                len(self._left(candidate, planned)) for planned in self._plan.workloads
+            )
         num_torn = self._opened.num_torn_bytes
         torn = f"A crash had cut off the last line of the log ({num_torn:,} bytes); its item is asked again."
         self._tell("", "", torn if num_torn else "")
@@ -169,7 +182,7 @@ class _Trial:
                     await self._run_workload(candidate, planned, questions, providers, door)
             door.leave()
         except NotRunnable as error:
-            self._set_not_measured(candidate, error)
+            self._give_up(candidate, self._num_awaited[candidate.id], error)
         finally:
             for provider in providers:
                 await provider.close()
@@ -189,7 +202,7 @@ class _Trial:
                 providers.append(provider)
             check_sight(candidate, planned.workload, provider)
         except NotRunnable as error:  # the next workload may be one that it can do
-            self._set_not_measured(candidate, error)
+            self._give_up(candidate, len(questions), error)
             return
         asker = Asker(provider, candidate, planned.workload, self._plan.seed, self._asking)
         handing_out = iter(questions)
@@ -211,6 +224,7 @@ class _Trial:
     def _record(self, observation: Observation) -> None:
         self._opened.log.append(observation)
         self.num_done += 1
+        self._num_awaited[observation.candidate] -= 1
         self._num_failed += observation.failure is not None
         self._tell(observation.candidate, observation.workload)
 
@@ -218,17 +232,24 @@ class _Trial:
         questions = self._plan.questions(candidate, planned)
         return [question for question in questions if question.key not in self._answered]
 
-    def _set_not_measured(self, candidate: Candidate, error: NotRunnable | None) -> None:
+    def _give_up(self, candidate: Candidate, num_unasked: int, error: NotRunnable) -> None:
+        """`num_unasked` questions will not be asked, for this reason."""
+        self._num_awaited[candidate.id] -= num_unasked
+        is_new = self._set_not_measured(candidate, error)
+        notice = f"{candidate.id} is not measured: {error.reason} → {error.way_out}"
+        self._tell(candidate.id, "", notice if is_new else "")
+
+    def _set_not_measured(self, candidate: Candidate, error: NotRunnable | None) -> bool:
+        """Note why a candidate is not measured, or with None that it may be. Returns whether that is news."""
         before = self._manifest.not_measured
         after = [noted for noted in before if noted.candidate != candidate.id]
         if error is not None:
             after.append(NotMeasured(candidate=candidate.id, reason=error.reason, way_out=error.way_out))
-        if after != before:
-            if error is not None:
-                self._tell(candidate.id, "", f"{candidate.id} is not measured: {error.reason} → {error.way_out}")
-            self._manifest = msgspec.structs.replace(self._manifest, not_measured=after)
-            write_manifest(self._folder, self._manifest)
+        if after == before:
+            return False
+        self._manifest = msgspec.structs.replace(self._manifest, not_measured=after)
+        write_manifest(self._folder, self._manifest)
+        return True
 
     def _tell(self, candidate: str, workload: str, notice: str = "") -> None:
-        num_planned = self._plan.num_questions
-        self._on_progress(Progress(candidate, workload, self.num_done, num_planned, self._num_failed, notice))
+        self._on_progress(Progress(candidate, workload, self.num_done, self.num_planned, self._num_failed, notice))

@@ -55,7 +55,9 @@ def _break_even(
 ) -> BreakEven:
     names = (local.span(ledger), paid.span(ledger))
     if row.cost_per_1k_usd is None:
-        text = wording.says("No price is known for ", names[1], ", so there is nothing to break even with.")
+        text = wording.says(
+            "What a task costs with ", names[1], " is not known, so there is nothing to break even with."
+        )
         return BreakEven(local=local.id, paid=paid.id, tasks_per_month=None, text=text)
     month_usd = machine_usd_per_hour * HOURS_PER_MONTH
     terms = _terms(names[1], row, month_usd, machine_usd_per_hour, ledger)

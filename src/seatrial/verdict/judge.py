@@ -68,7 +68,7 @@ def judge(
     contenders = contenders_of(run.manifest, catalog.entries)
     slices = slices_of(run)
 
-    pricing = _pricing(contenders, slices, Rates(today, machine_usd_per_hour), ledger)
+    pricing = _pricing(contenders, slices, run, Rates(today, machine_usd_per_hour), ledger)
     measured = _measure(slices, pricing.rows, margin, ledger)
     marketing = check_marketing(contenders, catalog.entries, measured.claims, today=today, ledger=ledger)
 
@@ -131,8 +131,8 @@ def _measure(slices: Slices, rows: Sequence[PricingRow], margin: float, ledger: 
     return Measured(claims, items_to_settle)
 
 
-def _pricing(contenders: Sequence[Contender], slices: Slices, rates: Rates, ledger: Ledger) -> Pricing:
-    rows = price_rows(contenders, slices, rates, ledger)
+def _pricing(contenders: Sequence[Contender], slices: Slices, run: Run, rates: Rates, ledger: Ledger) -> Pricing:
+    rows = price_rows(contenders, slices, run.items, rates, ledger)
     return Pricing(
         machine_usd_per_hour=rates.machine_usd_per_hour,
         rows=rows,

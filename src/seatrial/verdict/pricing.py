@@ -1,7 +1,8 @@
 """The pricing read: what a thousand tasks cost with each candidate, and what its list price has been.
 
 Slices, the catalog's prices and the price of a machine hour come in, `PricingRow`s go out: `measured` where a candidate
-ran here, `assumed` where its cost is reckoned from another candidate's tokens or from a task of a stated size.
+ran here, `assumed` where its cost is reckoned from another candidate's tokens or from a task of a stated size. Pictures
+and videos have other tokens in every model, so nothing is reckoned where items show any.
 
 A hosted model costs its tokens. A local one, or a baseline, costs the machine for as long as it was busy; electricity
 is not counted apart.
@@ -9,14 +10,14 @@ is not counted apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from seatrial.catalog.entry import Fact, Price
 from seatrial.catalog.prices import cost_usd, price_on
 from seatrial.chat import Usage
-from seatrial.trial.record import Observation
+from seatrial.trial.record import ItemRecord, Observation
 from seatrial.verdict import wording
 from seatrial.verdict.contender import Contender
 from seatrial.verdict.document import PricePoint, PricingRow
@@ -37,9 +38,15 @@ class Rates:
     machine_usd_per_hour: float
 
 
-def price_rows(contenders: Sequence[Contender], slices: Slices, rates: Rates, ledger: Ledger) -> list[PricingRow]:
-    """A row for each candidate over all workloads, after one for each workload it has a cost on."""
-    model = _token_model(contenders, slices)
+def price_rows(
+    contenders: Sequence[Contender], slices: Slices, items: Sequence[ItemRecord], rates: Rates, ledger: Ledger
+) -> list[PricingRow]:
+    """A row for each candidate over all workloads, after one for each workload it has a cost on, or might have had.
+
+    `items` is what was asked; it tells which workloads show more than text.
+    """
+    shown = _shown(items)
+    model = _token_model(contenders, {key: each for key, each in slices.items() if each.workload.name not in shown})
     rows: list[PricingRow] = []
     for contender in contenders:
         own = [each for (candidate, _), each in slices.items() if candidate == contender.id]
@@ -50,11 +57,8 @@ def price_rows(contenders: Sequence[Contender], slices: Slices, rates: Rates, le
             rows.append(
                 _unknown_row(contender, "Not measured here, so the machine time it needs is not known.", ledger)
             )
-        elif model:
-            rows += [_estimated_row(contender, [each], each.workload.name, rates, ledger) for each in model]
-            rows.append(_estimated_row(contender, model, None, rates, ledger))
         else:
-            rows.append(_assumed_row(contender, rates, ledger))
+            rows += _unmeasured_rows(contender, model, shown, rates, ledger)
     return rows
 
 
@@ -133,6 +137,40 @@ def _machine_costs(each: Slice, rates: Rates) -> list[float]:
     return [usd_per_latency_s * latency_s for latency_s in latencies]
 
 
+def _shown(items: Sequence[ItemRecord]) -> dict[str, str]:
+    """What the items of a workload show beside text, `pictures and videos`; only workloads where any does."""
+    kinds: dict[str, set[str]] = {}
+    for item in items:
+        for picture in item.pictures:
+            kinds.setdefault(item.workload, set()).add("videos" if picture.is_video else "pictures")
+    return {workload: " and ".join(sorted(found)) for workload, found in kinds.items()}
+
+
+def _unmeasured_rows(
+    contender: Contender, model: Sequence[Slice], shown: Mapping[str, str], rates: Rates, ledger: Ledger
+) -> list[PricingRow]:
+    """A paid candidate that was not measured. Its cost over all workloads is unknown as soon as one of them shows more
+    than text: the others alone would pass for the whole."""
+    rows = [_estimated_row(contender, [each], each.workload.name, rates, ledger) for each in model]
+    if shown:
+        basis = _why_no_estimate(shown) if _price(contender, rates.today, None) else _no_price(contender)
+        return rows + [_unknown_row(contender, basis, ledger, workload) for workload in (*shown, None)]
+    if model:
+        return [*rows, _estimated_row(contender, model, None, rates, ledger)]
+    return [_assumed_row(contender, rates, ledger)]
+
+
+def _why_no_estimate(shown: Mapping[str, str]) -> str:
+    items = wording.listing([f"items of `{workload}` show {things}" for workload, things in shown.items()])
+    return (
+        f"Not measured, and not estimated: {items}, whose tokens differ from model to model. Only measuring can tell."
+    )
+
+
+def _no_price(contender: Contender) -> str:
+    return f"The catalog has no price for `{contender.id}`."
+
+
 def _estimated_row(
     contender: Contender, model: Sequence[Slice], workload: str | None, rates: Rates, ledger: Ledger
 ) -> PricingRow:
@@ -142,7 +180,7 @@ def _estimated_row(
     assert completion is not None
     fact = _price(contender, rates.today, round(prompt))
     if fact is None:
-        return _unknown_row(contender, f"The catalog has no price for `{contender.id}`.", ledger, workload)
+        return _unknown_row(contender, _no_price(contender), ledger, workload)
     return PricingRow(
         candidate=contender.id,
         workload=workload,
@@ -162,7 +200,7 @@ def _assumed_row(contender: Contender, rates: Rates, ledger: Ledger) -> PricingR
     """A paid candidate when nothing was measured at all: a task of a stated size."""
     fact = _price(contender, rates.today, ASSUMED_PROMPT_TOKENS)
     if fact is None:
-        return _unknown_row(contender, f"The catalog has no price for `{contender.id}`.", ledger)
+        return _unknown_row(contender, _no_price(contender), ledger)
     size = f"{ASSUMED_PROMPT_TOKENS:,} tokens in and {ASSUMED_COMPLETION_TOKENS:,} out"
     return PricingRow(
         candidate=contender.id,
