@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scripted import Scripted, clock, counted_ids, models_of, says
 
 from seatrial.chat import Usage
+from seatrial.engine.metrics import EngineMetrics
 from seatrial.server.access_log import AccessLog
 from seatrial.server.app import Application
 from seatrial.server.endpoints.chat import chat_routes
@@ -80,6 +81,21 @@ def test_engines_are_shown_where_there_are_any() -> None:
     assert (found["seatrial_models_loaded"], found["seatrial_generations"]) == (1, 7)
     bodies = samples(Metrics(num_body_bytes=lambda: 5, most_body_bytes=8).render())
     assert (bodies["seatrial_body_bytes"], bodies["seatrial_body_bytes_most"]) == (5, 8)
+
+
+def test_what_an_engine_counts_is_described() -> None:
+    figures = EngineMetrics(*range(len(EngineMetrics._fields)))._asdict()
+    text = Metrics(lambda: [LoadedModel("a", True, figures)]).render().decode()
+    families = dict(re.findall(r"^# TYPE seatrial_engine_(\w+) (\w+)$", text, re.MULTILINE))
+    gauges = {"waiting", "running", "blocks_used", "blocks", "picture_bytes"}
+    assert families == {name.removeprefix("num_"): "counter" for name in figures} | dict.fromkeys(gauges, "gauge")
+    said = re.findall(r"^# HELP seatrial_engine_\w+ (.+)$", text, re.MULTILINE)
+    assert len(set(said)) == len(figures)
+
+
+def test_an_unknown_figure_is_shown_too() -> None:
+    text = Metrics(lambda: [LoadedModel("a", True, {"num_odd": 3})]).render().decode()
+    assert '# TYPE seatrial_engine_odd untyped\nseatrial_engine_odd{model="a"} 3\n' in text
 
 
 def operated(provider: Scripted, **more: Any) -> tuple[Application, Metrics, Readiness]:

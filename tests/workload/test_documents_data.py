@@ -125,6 +125,17 @@ def test_a_fresh_set_loads(few_documents: list[str], tmp_path: Path) -> None:
 
 
 @with_fonts
+def test_sets_of_different_seeds_can_be_told_apart(few_documents: list[str], tmp_path: Path) -> None:
+    for seed in (generate.SEED, 7, 8):
+        write_documents(tmp_path / str(seed), seed)
+    shipped, fresh, other = (load_workload(str(tmp_path / str(seed))) for seed in (generate.SEED, 7, 8))
+    assert [each.name for each in (shipped, fresh, other)] == ["documents", "documents-7", "documents-8"]
+    assert len({each.title for each in (shipped, fresh, other)}) == 3
+    assert (fresh.version, fresh.prompt, fresh.scorer) == (shipped.version, shipped.prompt, shipped.scorer)
+    assert (tmp_path / str(generate.SEED) / "workload.toml").read_bytes() == (FOLDER / "workload.toml").read_bytes()
+
+
+@with_fonts
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_set_that_cannot_be_drawn_leaves_nothing(
     few_documents: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool

@@ -6,6 +6,9 @@ GIF89a, 17; RFC 9649 (WebP), 2; ISO/IEC 14496-12, 4.3 (`ftyp`); RFC 8794 (EBML),
 
 from __future__ import annotations
 
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""The pictures that requests and workloads may hold: what every model with vision takes."""
+
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
 _NAMES = (
     (b"%PDF", "a PDF"),
@@ -23,7 +26,7 @@ _NAMES = (
 
 
 def picture_type(head: bytes) -> str | None:
-    """`image/png`, `image/jpeg`, `image/gif` or `image/webp`: what every model with vision takes. None: not one."""
+    """The one of PICTURE_TYPES that a file begins as. None: not one."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if head.startswith(b"\xff\xd8\xff"):

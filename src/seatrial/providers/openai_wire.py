@@ -15,10 +15,9 @@ import msgspec
 
 from seatrial.chat import ChatRequest, ImagePart, Message, Part, TextPart, Tool, ToolCall, VideoPart
 from seatrial.errors import RequestRejected
+from seatrial.media.types import PICTURE_TYPES
 
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
-TAKEN_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""Types of pictures that the API takes. `picture_formats` makes PNG of others before a request is encoded."""
 HOSTED_REFUSES = frozenset({"top_k", "min_p", "repetition_penalty", "ignore_eos", "thinking", "chat_template_kwargs"})
 _OF_CHATS = ("thinking", "chat_template_kwargs", "reasoning_effort", "response_format", "tools", "tool_choice")
 
@@ -73,9 +72,9 @@ def encode_request(request: ChatRequest, model: str, dialect: Dialect) -> bytes:
 
 
 def shows_other_formats(request: ChatRequest) -> bool:
-    """Whether a picture of the request is of a type that is not among TAKEN_PICTURES."""
+    """Whether a picture of the request is of a type that the API does not take. `picture_formats` makes PNG of it."""
     return any(
-        isinstance(part, ImagePart) and part.media_type not in TAKEN_PICTURES
+        isinstance(part, ImagePart) and part.media_type not in PICTURE_TYPES
         for message in request.messages
         for part in message.parts
     )

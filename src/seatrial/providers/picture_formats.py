@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from seatrial.chat import ChatRequest, ImagePart, Message, Part
 from seatrial.errors import InputError, RequestRejected
-from seatrial.media.types import picture_type
+from seatrial.media.types import PICTURE_TYPES, picture_type
 from seatrial.models.pictures import opening
-from seatrial.providers.openai_wire import TAKEN_PICTURES
 from seatrial.providers.picture_room import PictureRoom
 
 # Of a scanned page level 6 makes a file an eighth smaller, and takes nearly three times as long.
@@ -33,7 +32,7 @@ async def with_taken_formats(request: ChatRequest, room: PictureRoom) -> ChatReq
 async def _converted(message: Message, at: int, room: PictureRoom) -> Message:
     parts: list[Part] = []
     for place, part in enumerate(message.parts):
-        if isinstance(part, ImagePart) and part.media_type not in TAKEN_PICTURES:
+        if isinstance(part, ImagePart) and part.media_type not in PICTURE_TYPES:
             parts.append(await _taken(part, f"messages[{at}].content[{place}]", room))
         else:
             parts.append(part)

@@ -18,6 +18,25 @@ UNMATCHED = "unmatched"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
+# An engine's figures by their names there: what each is to Prometheus, and what it says.
+_ENGINE = {
+    "num_waiting": ("gauge", "Sequences that wait for room or for their pictures now."),
+    "num_running": ("gauge", "Sequences whose tokens are computed now."),
+    "num_blocks_used": ("gauge", "Blocks of the cache of keys and values that sequences hold now."),
+    "num_blocks": ("gauge", "Blocks that the cache of keys and values has."),
+    "num_steps": ("counter", "Passes of the engine that computed something."),
+    "num_prompt_tokens": ("counter", "Tokens of the prompts that were begun."),
+    "num_cached_tokens": ("counter", "Tokens of these that the cache held already."),
+    "num_generated_tokens": ("counter", "Tokens that were generated."),
+    "num_drafted": ("counter", "Tokens that were guessed ahead."),
+    "num_accepted": ("counter", "Guessed tokens that were kept."),
+    "num_preempted": ("counter", "Times that a sequence lost its blocks to others and had to wait again."),
+    "num_pictures": ("counter", "Pictures that prompts held, frames of videos too, whether known or not."),
+    "num_pictures_encoded": ("counter", "Pictures and frames that were encoded, because they were not known."),
+    "num_tiles_encoded": ("counter", "Tiles that were encoded."),
+    "picture_bytes": ("gauge", "Bytes that rows of pictures take or are promised now."),
+}
+
 
 class LoadedModel(NamedTuple):
     """A served model. `engine` are its engine's own figures, {} where it has none."""
@@ -114,7 +133,8 @@ class Metrics:
         for field in fields:
             name = f"engine_{field.removeprefix('num_')}"
             samples = [(_labels(model=m.name), m.engine[field]) for m in models if field in m.engine]
-            _family(lines, name, "untyped", "As the engine counts it.", samples)
+            kind, said = _ENGINE.get(field, ("untyped", "As the engine counts it."))
+            _family(lines, name, kind, said, samples)
 
 
 def _family(lines: list[str], name: str, kind: str, said: str, samples: Iterable[tuple[str, float]]) -> None:

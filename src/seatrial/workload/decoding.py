@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from seatrial.errors import InputError
 from seatrial.media.bounds import MOST_FRAME_PIXELS, MOST_PIXELS, num_scans_too_many
 from seatrial.media.container import moving_pictures, open_video
+from seatrial.media.types import PICTURE_TYPES
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
     from PIL.ImageFile import ImageFile
 
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+_FORMATS = tuple(each.removeprefix("image/").upper() for each in PICTURE_TYPES)  # by Pillow's names
 _MOST_PACKETS = 1000
 _AGAIN = "Save or fetch it again."
 _TOO_LARGE = f"has more than {MOST_PIXELS // 10**6} million pixels, the limit. Make it smaller."

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from odd_pictures import ODD, deep_grey, encoded, odd, pgm16, png16, png_chunk
+from odd_pictures import ODD, deep_grey, encoded, odd, pgm16, png16, png_chunk, tiff_row
 from PIL import Image, ImageOps
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
@@ -83,6 +83,31 @@ def test_deep_greyscale_keeps_its_upper_8_bits(name: str, tiny_eyes: Eyes) -> No
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(shallow().convert("RGB")))
     ours = prepare_picture(DEEP[name](), *tiny_eyes).tiles_NCHW
     np.testing.assert_array_equal(ours, published(shallow(), tiny_eyes[1])["pixel_values"][0])
+
+
+NEARLY_BLACK = np.array([[0, 100, 200, 255]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png16(NEARLY_BLACK),
+        pgm16(NEARLY_BLACK, 65535),
+        b"P2 4 1 65535\n0 100 200 255\n",
+        encoded(Image.fromarray(NEARLY_BLACK.astype(np.uint16)), "TIFF"),
+        tiff_row(NEARLY_BLACK.astype("<i2").tobytes(), 4, 16, is_signed=True),
+    ],
+    ids=["PNG", "PGM", "plain PGM", "TIFF", "signed TIFF"],
+)
+def test_equal_levels_of_16_bits_are_equal_in_any_file(data: bytes) -> None:
+    assert not np.asarray(open_picture(data)).any()
+
+
+def test_greyscale_of_other_depths_keeps_its_upper_8_bits() -> None:
+    ten_bits = pgm16(np.array([[0, 512, 1023]]), 1023)
+    assert np.asarray(open_picture(ten_bits))[0, :, 0].tolist() == [0, 128, 255]
+    twelve_bits = tiff_row(bytes.fromhex("000010800fff"), 4, 12)
+    assert np.asarray(open_picture(twelve_bits))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
 def test_floating_point_greyscale_from_0_to_1_and_to_255() -> None:

@@ -5,7 +5,8 @@ first frame of an animation. What is no picture, is damaged, or would be too lar
 number of pixels is read from the header, before anything is decoded.
 
 Colours become RGB as transformers' PIL processors make them (`convert_to_rgb` in `image_transforms.py`, release 5.23),
-but for greyscale of more than 8 bits, which those clip to white: here its upper 8 bits are kept.
+but for greyscale of more than 8 bits, which those clip to white: here the upper 8 bits are kept of as many as the file
+says that a level has. Levels of 32 bits often hold fewer; there the brightest of them tells whether it is 8, 16 or 32.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _TURNS = {
     8: "ROTATE_90",
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_BITS_PER_SAMPLE = 258  # TIFF's tag
 
 
 class PictureHead(NamedTuple):
@@ -66,8 +68,8 @@ def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS) -> Image.Image:
     with _opened(data, most_pixels) as picture:
         picture.load()
         turn = _TURNS.get(_orientation(picture))
-        upright = picture.transpose(Image.Transpose[turn]) if turn else picture
-        return _on_white(_eight_bits(upright))
+        shallow = _eight_bits(picture)
+        return _on_white(shallow.transpose(Image.Transpose[turn]) if turn else shallow)
 
 
 def picture_head(data: bytes, *, most_pixels: int = MOST_PIXELS) -> PictureHead:
@@ -163,7 +165,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
         finite_HW = np.nan_to_num(levels_HW, posinf=255.0, neginf=0.0)
         grey_HW = finite_HW * 255 if finite_HW.max() <= 1 else finite_HW
     else:
-        grey_HW = levels_HW >> _spare_bits(picture.mode, int(levels_HW.max()))
+        grey_HW = levels_HW >> _spare_bits(picture, int(levels_HW.max()))
     grey_HW = np.clip(grey_HW, 0, 255).astype(np.uint8)
     transparent = picture.info.get("transparency")
     if isinstance(transparent, int):
@@ -171,10 +173,16 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(grey_HW)
 
 
-def _spare_bits(mode: str, most: int) -> int:
-    """How many low bits to drop: 8 of 16, 24 of 32. Mode `I` holds either, and 8-bit levels too."""
-    if mode.startswith("I;16"):
-        return 8
+def _spare_bits(picture: Image.Image, most: int) -> int:
+    """How many low bits to drop of each level of mode `I…`, so that 8 are left. `most` is the brightest level.
+
+    Pillow brings every PGM to 16 bits, and leaves those of a TIFF as they are.
+    """
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    num_bits = picture.tag_v2[_BITS_PER_SAMPLE][0] if isinstance(picture, TiffImageFile) else 16
+    if num_bits < 32:
+        return int(num_bits) - 8
     return 0 if most < 1 << 8 else 8 if most < 1 << 16 else 24
 
 

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 from seatrial.chat import Detail, ImagePart
 from seatrial.errors import InputError
-from seatrial.media.types import picture_type, video_type, what_it_is
+from seatrial.media.types import PICTURE_TYPES, picture_type, video_type, what_it_is
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits, host_and_port
 
-MEDIA_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _ALIASES = {"image/jpg": "image/jpeg"}
 _WEB_PORTS = {"http": 80, "https": 443}
 _HEAD_BYTES = 512
@@ -93,7 +92,7 @@ def check_size(num_bytes: int, limits: WireLimits, param: str) -> None:
 
 
 def _is_taken(media_type: str) -> bool:
-    return _ALIASES.get(media_type, media_type) in MEDIA_TYPES
+    return _ALIASES.get(media_type, media_type) in PICTURE_TYPES
 
 
 def _data_of(url: str, limits: WireLimits, param: str) -> tuple[str, bytes]:

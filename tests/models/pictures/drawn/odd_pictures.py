@@ -78,6 +78,25 @@ def pgm16(levels: np.ndarray, most: int) -> bytes:
     return f"P5 {width} {height} {most}\n".encode() + levels.astype(">u2").tobytes()
 
 
+def tiff_row(samples: bytes, width: int, bits: int, *, is_signed: bool = False) -> bytes:
+    """A grey TIFF of one row, of `bits` per sample as they lie in `samples`."""
+    short, long = 3, 4
+    tags = {
+        256: (short, width),
+        257: (short, 1),
+        258: (short, bits),
+        259: (short, 1),
+        262: (short, 1),
+        273: (long, 8),
+        277: (short, 1),
+        278: (short, 1),
+        279: (long, len(samples)),
+        339: (short, 2 if is_signed else 1),
+    }
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(samples)) + samples + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
 def rgb16() -> bytes:
     return png16(np.asarray(drawing(120, 90)).astype(np.uint16) * 257)
 

@@ -2,7 +2,7 @@
 
     python -m seatrial.workload.data.documents.generate            draw and write
     python -m seatrial.workload.data.documents.generate --check    say whether they are what would be drawn
-    python -m seatrial.workload.data.documents.generate --out DIR --seed 7    a fresh set, which no model has seen
+    python -m seatrial.workload.data.documents.generate --out DIR --seed 7    a fresh set, `documents-7`
 
 Each document is drawn by dice of its own, seeded by the seed and its name, so that any one can be drawn alone. Another
 version of FreeType may set a letter a little differently, so pictures are compared with a tolerance, and texts exactly.
@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ from seatrial.workload.data.documents.tables import draw_table_page
 HERE = Path(__file__).parent
 SEED = 20_261
 DOCUMENTS_EACH, QUESTIONS_EACH, EXAMPLES_EACH = 24, 2, 3
-PICTURES = "pictures"
+PICTURES, MANIFEST = "pictures", "workload.toml"
 MOST_DIFFERENCE = 6.0
 """Levels of 255 by which two drawings of a document may differ in the mean."""
 
@@ -112,7 +113,7 @@ def write_documents(folder: Path, seed: int = SEED) -> None:
         (part / PICTURES).mkdir(parents=True)
         _draw_into(part, seed)
         if folder != HERE:
-            shutil.copyfile(HERE / "workload.toml", part / "workload.toml")
+            (part / MANIFEST).write_bytes(_manifest(seed))
         if folder.exists():
             _move_into(folder, part)
         else:
@@ -167,6 +168,15 @@ def _draw_into(folder: Path, seed: int) -> None:
         texts[file] += "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records(drawn))
     for file, text in texts.items():
         (folder / file).write_bytes(text.encode())
+
+
+def _manifest(seed: int) -> bytes:
+    """What says how the set is asked: that of the set that comes with Seatrial, under a name of the seed's own."""
+    text = (HERE / MANIFEST).read_bytes()
+    if seed == SEED:
+        return text
+    named = re.sub(rb'(?m)^name = "(.*)"', rb'name = "\1-%d"' % seed, text, count=1)
+    return re.sub(rb'(?m)^title = "(.*)"', rb'title = "\1 (seed %d)"' % seed, named, count=1)
 
 
 def _move_into(folder: Path, part: Path) -> None:
