@@ -56,10 +56,10 @@ def warm_process() -> Iterator[socket.socket]:
 def seatrial(tmp_path: Path, environment: dict[str, str], warm_process: socket.socket) -> Seatrial:
     """Run `seatrial WORD…` in `tmp_path` to its end; `env` adds variables, `stdin` is fed."""
 
-    def run(*words: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> Ran:
+    def run(*words: str | Path, env: dict[str, str] | None = None, stdin: str | bytes = "") -> Ran:
         order = {"words": [*map(str, words)], "folder": str(tmp_path), "environment": environment | (env or {})}
-        with TemporaryFile("w+") as fed, TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-            fed.write(stdin)
+        with TemporaryFile() as fed, TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            fed.write(stdin.encode() if isinstance(stdin, str) else stdin)
             fed.flush()
             fed.seek(0)
             socket.send_fds(warm_process, [json.dumps(order).encode()], [file.fileno() for file in (fed, out, err)])

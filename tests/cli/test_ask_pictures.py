@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from drawn_pictures import data_url, huge_png, picture
+from drawn_videos import BEGINNING, video
 from stand_in import StandIn, answer
 
 START_S = 60.0
@@ -62,7 +63,14 @@ HOSTED = "http://127.0.0.1:9/v1#m"
         (("--video", "-"), 2, ["`-` is no plain file"]),
         (("--video", ""), 2, ["The name of the video is empty"]),
         (("--video", "absent.mp4"), 2, ["no video at `absent.mp4`"]),
-        (("--video", "good.png"), 2, ["takes no video over the OpenAI API", "smolvlm2-256m"]),
+        (("--video", "film.mp4"), 2, ["takes no video over the OpenAI API", "smolvlm2-256m"]),
+        (("--video", "good.png"), 1, ["good.png: This is a picture (image/png), not a video.", "`--image`"]),
+        (("--video", "absent.mp4", "--video", "film.mp4"), 2, ["no video at `absent.mp4`"]),
+        (("--video", "film.mp4", "--detail", "low"), 2, ["`--detail low` is for pictures"]),
+        (("--image", "http://example.com/a.png"), 2, ["is an address", "Save the picture as a file"]),
+        (("--video", "HTTPS://example.com/a.mp4"), 2, ["is an address", "Save the video as a file"]),
+        (("--image", "data:image/png;base64,AAAA"), 2, ["is an address"]),
+        (("--image", "http:/a.png"), 2, ["no picture at `http:/a.png`"]),
     ],
 )
 def test_what_cannot_be_shown_is_said(
@@ -75,6 +83,7 @@ def test_what_cannot_be_shown_is_said(
         "empty.png": b"",
         "page.png": b"%PDF-1.7\n",
         "bomb.png": huge_png(12_000, 12_000),
+        "film.mp4": BEGINNING,
     }
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -121,8 +130,8 @@ def test_a_hosted_model_that_reads_text_alone_is_not_paid_for_a_picture(seatrial
     ("model", "shown", "code", "says"),
     [
         ("smollm2-135m", ("--image", "a.png"), 1, ["`smollm2-135m` reads text only", "`a.png`", "`smolvlm2-256m`"]),
-        ("smollm2-135m@f32", ("--video", "a.png"), 1, ["reads text only", "`smolvlm2-256m`"]),
-        ("gpt-5-mini", ("--video", "a.png"), 2, ["takes no video over the OpenAI API", "`smolvlm2-256m`"]),
+        ("smollm2-135m@f32", ("--video", "a.mp4"), 1, ["reads text only", "`smolvlm2-256m`"]),
+        ("gpt-5-mini", ("--video", "a.mp4"), 2, ["takes no video over the OpenAI API", "`smolvlm2-256m`"]),
         ("smolvlm2-256m", ("--image", "a.png"), 1, ["seatrial pull smolvlm2-256m"]),
         ("gpt-5-mini", ("--image", "a.png"), 1, ["OPENAI_API_KEY"]),
     ],
@@ -131,6 +140,7 @@ def test_what_the_catalog_knows_comes_before_weights_and_keys(
     seatrial, tmp_path: Path, model: str, shown: tuple[str, ...], code: int, says: list[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "a.mp4").write_bytes(BEGINNING)
     ran = seatrial("ask", model, "What is it?", *shown)
     assert ran.code == code, ran
     for part in says:
@@ -184,11 +194,24 @@ def test_what_pictures_cost_is_said_before_they_are_asked_about(seatrial, tmp_pa
     assert "a.png: 160 × 120, 7 tokens" in ran.err
 
 
-def test_a_video_is_shown_to_a_model_on_this_machine(seatrial, tmp_path: Path, models: Path) -> None:
-    _write_video(tmp_path / "clip.mp4")
-    ran = seatrial("ask", str(models / "eyes"), "hello", "--video", "clip.mp4", "--max-tokens", "2")
+def test_videos_are_shown_to_a_model_on_this_machine(seatrial, tmp_path: Path, models: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(video())
+    (tmp_path / "long.mp4").write_bytes(video(num_frames=16))
+    shown = ("--video", "clip.mp4", "--video", "long.mp4")
+    ran = seatrial("ask", str(models / "eyes"), "hello", *shown, "--max-tokens", "2")
     assert ran.code == 0, ran
-    assert re.search(r"clip.mp4: \d+ kB, \d+ tokens", ran.err)
+    told = re.findall(r"^(\w+\.mp4): \d+ kB, (\d+) tokens$", ran.err, re.M)
+    (clip, num_clip), (long, num_long) = told
+    assert (clip, long) == ("clip.mp4", "long.mp4")
+    assert 0 < int(num_clip) < int(num_long)
+    assert f"That is {int(num_clip) + int(num_long)} of the" in ran.err
+
+
+def test_an_animation_is_a_video_and_a_picture(seatrial, tmp_path: Path, models: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(picture("GIF", size=(64, 48)))
+    for option in ("--image", "--video"):
+        ran = seatrial("ask", str(models / "eyes"), "hello", option, "a.gif", "--max-tokens", "2")
+        assert ran.code == 0, ran
 
 
 @pytest.mark.parametrize(
@@ -197,7 +220,8 @@ def test_a_video_is_shown_to_a_model_on_this_machine(seatrial, tmp_path: Path, m
         ("blind", ("--image", "a.png"), ["reads text only", "`smolvlm2-256m`"]),
         ("eyes", ("--image", "a.png", "--image", "cut.png"), ["Error: cut.png: ", "cut short"]),
         ("eyes", ("--image", "a.png") * 26, ["26 pictures", "24 fit", "`--detail low`"]),
-        ("eyes", ("--video", "a.png"), ["no video"]),
+        ("eyes", ("--video", "folder/cut.mp4"), ["Error: folder/cut.mp4: this is no video that can be read"]),
+        ("eyes", ("--image", "folder/cut.png"), ["Error: folder/cut.png: ", "cut short"]),
     ],
 )
 def test_what_a_model_here_cannot_look_at_is_said(
@@ -206,23 +230,13 @@ def test_what_a_model_here_cannot_look_at_is_said(
     noise = picture(size=(160, 120), colour="teal", compress_level=0)
     (tmp_path / "a.png").write_bytes(noise)
     (tmp_path / "cut.png").write_bytes(noise[: len(noise) // 2])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "cut.png").write_bytes(noise[: len(noise) // 2])
+    (tmp_path / "folder" / "cut.mp4").write_bytes(BEGINNING)
     ran = seatrial("ask", str(models / model), "hello", *words)
     assert ran.code == 1, ran
     for part in says:
         assert part in ran.err
-
-
-def _write_video(path: Path) -> None:
-    import av
-    import numpy as np
-
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for level in range(0, 250, 10):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
 
 
 async def test_a_chat_shows_pictures_with_the_next_message(seatrial_beside, tmp_path: Path) -> None:
@@ -256,12 +270,16 @@ async def test_a_path_is_taken_as_terminals_write_it(seatrial_beside, tmp_path: 
 
 async def test_a_chat_goes_on_after_what_is_no_picture(seatrial_beside, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
-    typed = "/image absent.png\n/video a.png\n/image a.png\n/drop\nHi\n/image\n/image a.png\n/reset\nHi\n"
+    (tmp_path / "a.mp4").write_bytes(BEGINNING)
+    wrong = "/image absent.png\n/image http://example.com/a.png\n/video a.mp4\n/video a.png\n"
+    typed = f"{wrong}/image a.png\n/drop\nHi\n/image\n/image a.png\n/reset\nHi\n"
     async with StandIn(answer("Hello")) as server:
         _, _, err = await seatrial_beside("chat", f"{server.base_url}#m", stdin=typed)
     assert [asked.body["messages"] for asked in server.asked] == [[{"role": "user", "content": "Hi"}]] * 2
     assert "Error: There is no picture at `absent.png`." in err
+    assert "Error: `http://example.com/a.png` is an address" in err
     assert "takes no video" in err
+    assert "Error: a.png: This is a picture (image/png), not a video. Show it with `/image`." in err
     assert err.count("/image FILE") == 2  # the greeting, and `/image` alone
 
 

@@ -4,7 +4,6 @@ output."""
 from __future__ import annotations
 
 import enum
-import sys
 from typing import Annotated
 
 import typer
@@ -29,7 +28,10 @@ def ask(
             help="A picture to ask about; `-` reads it from standard input. Several: the option several times.",
         ),
     ] = None,
-    video: Annotated[str | None, typer.Option("--video", metavar="FILE", help="A video to ask about.")] = None,
+    video: Annotated[
+        list[str] | None,
+        typer.Option("--video", metavar="FILE", help="A video to ask about. Several: the option several times."),
+    ] = None,
     detail: Annotated[
         Detail, typer.Option("--detail", help="`low` looks at each picture once and small: fewer tokens.")
     ] = Detail.auto,
@@ -41,29 +43,28 @@ def ask(
         bool | None, typer.Option("--think/--no-think", help="Switch a reasoning model's thinking on or off.")
     ] = None,
 ) -> None:
-    """Ask a model one question, about pictures or a video too."""
+    """Ask a model one question, about pictures or videos too."""
     import asyncio
 
     from seatrial.chat import ChatRequest, Sampling, message
-    from seatrial.cli.attachments import (
-        STANDARD_INPUT,
-        check_sight,
-        message_of,
-        naming,
-        picture_at,
-        tell_cost,
-        video_at,
-    )
+    from seatrial.cli.attachments import check_sight, message_of, naming, picture_at, tell_cost, video_at
     from seatrial.cli.conversation import open_partner, stream_reply
+    from seatrial.cli.question import STANDARD_INPUT, checked_text, question_at, standard_input
     from seatrial.errors import UsageError
 
-    if [prompt, *(image or ())].count(STANDARD_INPUT) > 1:
+    uses = [prompt, *(image or ())].count(STANDARD_INPUT)
+    if uses > 1:
         raise UsageError("Standard input is read once: give `-` for the question or for one picture.")
-    shown = [picture_at(typed, detail.value, stdin=sys.stdin.buffer) for typed in image or ()]
-    if video is not None:
-        shown.append(video_at(video))
-    text = sys.stdin.read() if prompt == STANDARD_INPUT else prompt
-    messages = (*((message("system", system),) if system else ()), message_of(shown, text))
+    if detail is not Detail.auto and not image:
+        option = f"`--detail {detail.value}`"
+        raise UsageError(
+            f"{option} is for pictures (`--image`), and there is none; a video's frames have no such choice."
+        )
+    stdin = standard_input() if uses else None
+    shown = [picture_at(typed, detail.value, stdin=stdin) for typed in image or ()]
+    shown += [video_at(typed) for typed in video or ()]
+    opening = (message("system", checked_text(system, "`--system`")),) if system else ()
+    messages = (*opening, message_of(shown, question_at(prompt, stdin)))
     request = ChatRequest(
         messages, max_tokens=max_tokens, sampling=Sampling(temperature=temperature, seed=seed), thinking=think
     )

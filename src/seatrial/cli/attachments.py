@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from seatrial.chat import ChatRequest, Detail, ImagePart, Message, TextPart, VideoPart
+from seatrial.cli.question import STANDARD_INPUT
 from seatrial.errors import ContextTooLong, InputError, NotRunnable, RequestRejected, UsageError
+from seatrial.media.types import picture_type
 from seatrial.providers.base import CountsPictures, CountsTokens
 from seatrial.trial.asking import with_settings
 
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
     from seatrial.cli.conversation import Partner
     from seatrial.trial.record import Candidate
 
-STANDARD_INPUT = "-"
 _MOST_BYTES = 256 * 1024 * 1024
 _LOW_DETAIL = "`--detail low`"
 _SEEING = "`smolvlm2-256m`"
 # How providers name a part of a request.
 _PART = re.compile(r"messages\[(\d+)\]\.content\[(\d+)\]")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+_HEAD_BYTES = 512
 
 
 class Attachment(NamedTuple):
@@ -57,11 +60,18 @@ def picture_at(typed: str, detail: Detail = "auto", *, stdin: BinaryIO | None = 
     return Attachment(path, ImagePart(data, head.media_type, detail), f"{head.width:,} × {head.height:,}")
 
 
-def video_at(typed: str) -> Attachment:
-    """A video. Raises UsageError where there is no such file; what is in it is seen when it is asked about."""
+def video_at(typed: str, *, for_pictures: str = "--image") -> Attachment:
+    """A video; what is in it is seen when it is asked about.
+
+    Raises UsageError where there is no such file, InputError for a picture, which `for_pictures` would show. An
+    animated one, a GIF, is a video too.
+    """
     found = Path(typed) if typed == STANDARD_INPUT else _file_at(typed, "video")
     if typed == STANDARD_INPUT or not found.is_file():
         raise UsageError(f"`{typed}` is no plain file, and frames are looked for all over one. Save the video first.")
+    kind = picture_type(_head_of(found, Path(typed)))
+    if kind is not None and kind != "image/gif":
+        raise InputError(f"This is a picture ({kind}), not a video. Show it with `{for_pictures}`.", path=Path(typed))
     return Attachment(Path(typed), VideoPart(found.absolute()), _size(found.stat().st_size))
 
 
@@ -90,17 +100,17 @@ def tell_cost(partner: Partner, attachments: Sequence[Attachment], asked: ChatRe
     """Say on standard error how many tokens each attachment will take, before they are spent.
 
     With `asked`, a conversation that holds them, also how many that has by now. Raises RequestRejected where the model
-    cannot see, or not this.
+    cannot see, InputError for what it cannot look at.
     """
     provider, name = partner.provider, partner.candidate.id
     sum_tokens = 0
-    for path, part, facts in attachments:
+    for attachment in attachments:
         cost = f"how many tokens, the server of `{name}` decides"
         if isinstance(provider, CountsPictures):
-            num_tokens = provider.count_picture_tokens(part)
+            num_tokens = _num_tokens(provider, attachment)
             sum_tokens += num_tokens
             cost = f"{num_tokens:,} tokens"
-        print(f"{path.name}: {facts}, {cost}", file=sys.stderr)
+        print(f"{attachment.path.name}: {attachment.facts}, {cost}", file=sys.stderr)
     if sum_tokens and isinstance(provider, CountsTokens):
         said = f"That is {sum_tokens:,}"
         if asked is not None:
@@ -126,6 +136,16 @@ def naming(attachments: Sequence[Attachment], message: int) -> Iterator[None]:
         raise InputError(str(error), path=attachments[int(place[2])].path) from error
 
 
+def _num_tokens(provider: CountsPictures, attachment: Attachment) -> int:
+    """What it costs. What is wrong with its file is told with its path, of which a provider tells the name alone."""
+    try:
+        return provider.count_picture_tokens(attachment.part)
+    except RequestRejected as error:
+        if isinstance(error.__cause__, InputError):
+            raise InputError(error.__cause__.reason, path=attachment.path) from error
+        raise
+
+
 def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:,.0f} kB"
 
@@ -138,16 +158,28 @@ def _picture_bytes(typed: str, stdin: BinaryIO | None) -> tuple[Path, bytes]:
         if stdin.isatty():
             raise UsageError("Standard input is the keyboard. Name the picture's file, or pipe it in: `… < FILE`.")
         path = Path("standard input")
-        return path, _bounded(stdin, path)
+        with _reading(path):
+            return path, _bounded(stdin, path)
     path, found = Path(typed), _file_at(typed, "picture")
-    try:
+    with _reading(path):
         num_bytes = found.stat().st_size
         if num_bytes > _MOST_BYTES:
             raise InputError(f"The file has {num_bytes:,} bytes; a picture may have {_MOST_BYTES:,}.", path=path)
         with found.open("rb") as file:
             return path, _bounded(file, path)
+
+
+def _head_of(found: Path, path: Path) -> bytes:
+    with _reading(path), found.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"The file cannot be read ({error.strerror}).", path=path) from error
+        raise InputError(f"The file cannot be read ({error.strerror or error}).", path=path) from error
 
 
 def _bounded(file: BinaryIO, path: Path) -> bytes:
@@ -166,5 +198,8 @@ def _file_at(typed: str, what: str) -> Path:
     if os.path.isdir(found):
         raise UsageError(f"`{typed}` is a folder. Name one {what}; several go one after the other.")
     if not os.path.exists(found):
+        if _ADDRESS.match(typed.strip()):
+            shown = f"`{typed[:200]}` is an address, from which nothing is fetched here."
+            raise UsageError(f"{shown} Save the {what} as a file, and give the file's path.")
         raise UsageError(f"There is no {what} at `{typed[:200]}`.")
     return found

@@ -39,11 +39,18 @@ def chat(
 ) -> None:
     """Chat with a model. `/image FILE` shows it a picture."""
     import asyncio
+    import io
 
     from seatrial.chat import ChatRequest, Sampling, message
     from seatrial.cli.conversation import open_partner
+    from seatrial.cli.question import checked_text
+    from seatrial.errors import UsageError
 
-    opening = (message("system", system),) if system else ()
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed, so there is nowhere to type. One question: `seatrial ask`.")
+    if isinstance(sys.stdin, io.TextIOWrapper):  # a line that is not UTF-8 is refused, and the chat goes on
+        sys.stdin.reconfigure(errors="surrogateescape")
+    opening = (message("system", checked_text(system, "`--system`")),) if system else ()
 
     def ask_with(messages: tuple[Message, ...]) -> ChatRequest:
         return ChatRequest(messages, max_tokens=max_tokens, sampling=Sampling(temperature=temperature), thinking=think)
@@ -112,9 +119,11 @@ class _Talk:
         """The reply's text, or None where it failed or was stopped."""
         from seatrial.cli.attachments import naming
         from seatrial.cli.conversation import stream_reply
+        from seatrial.cli.question import checked_text
         from seatrial.errors import SeatrialError
 
         try:
+            checked_text(request.messages[-1].text, "The message")
             with naming(self.shown, len(request.messages) - 1):
                 return self.runner.run(stream_reply(self.partner, request))
         except KeyboardInterrupt:
@@ -140,7 +149,8 @@ class _Talk:
         before = self.shown
         try:
             name = _name_of(typed)
-            attachment = picture_at(name, self.detail.value) if command == "/image" else video_at(name)
+            is_picture = command == "/image"
+            attachment = picture_at(name, self.detail.value) if is_picture else video_at(name, for_pictures="/image")
             check_sight(self.partner.candidate, [attachment])
             self.shown = [*before, attachment]
             tell_cost(self.partner, [attachment], self._request(""))

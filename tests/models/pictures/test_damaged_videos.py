@@ -37,6 +37,7 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path) -> None:
     for name, data in wrong.items():
         (tmp_path / name).write_bytes(data)
         assert "no video that can be read" in refused(tmp_path / name)
+    assert "it is a picture (image/jpeg). Show it as one." in refused(tmp_path / "picture.mp4")
     assert "only sound" in refused(write_silence(tmp_path / "sound.mp4"))
 
 
