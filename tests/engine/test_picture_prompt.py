@@ -16,9 +16,9 @@ from PIL import Image
 
 from seatrial.chat import ImagePart, Message, TextPart, VideoPart, message
 from seatrial.engine import picture_prompt
-from seatrial.engine.picture_prompt import PicturePrompts, parts_to_see, shielded
+from seatrial.engine.picture_prompt import PicturePrompts, Rendered, parts_to_see
 from seatrial.errors import ContextTooLong, InputError, UsageError
-from seatrial.models.chat_template import ChatTemplate
+from seatrial.models.chat_template import ChatTemplate, Marks
 from seatrial.models.checkpoint import Checkpoint, open_checkpoint
 from seatrial.models.pictures import Stopped
 
@@ -51,9 +51,10 @@ def prompts_of(checkpoint: Checkpoint, **changes: Any) -> PicturePrompts:
     )
 
 
-def rendered(checkpoint: Checkpoint, *messages: Message) -> str:
-    assert checkpoint.chat_template is not None
-    return checkpoint.chat_template.render(shielded(messages))
+def rendered(checkpoint: Checkpoint, *messages: Message) -> Rendered:
+    template = checkpoint.chat_template
+    assert template is not None
+    return picture_prompt.rendered(lambda marks: template.render(messages, marks=marks), parts_to_see(messages))
 
 
 def test_a_prompt_is_what_the_published_processor_writes(checkpoint: Checkpoint) -> None:
@@ -86,7 +87,9 @@ def test_a_template_that_leaves_a_picture_out_is_said(checkpoint: Checkpoint) ->
     messages = (message("user", "hello"), user(png(), "what"))
     prompts = prompts_of(checkpoint)
     with pytest.raises(UsageError, match="chat template of `tiny` has no place for a picture"):
-        prompts.encode("[user]hello[user]what", parts_to_see(messages))
+        prompts.encode(
+            Rendered("[user]hello <image>[user]what", Marks("<image 1>", "<video 1>")), parts_to_see(messages)
+        )
 
 
 def test_counting_looks_at_no_pixels(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:

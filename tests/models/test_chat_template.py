@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.chat import Message, TextPart, Tool, ToolCall, message
+from seatrial.chat import ImagePart, Message, Part, TextPart, Tool, ToolCall, VideoPart, message
 from seatrial.errors import CheckpointError, UsageError
-from seatrial.models.chat_template import ChatTemplate
+from seatrial.models.chat_template import ChatTemplate, Marks
 
 HELLO = [message("user", "hello")]
 TOOL = Tool("add", "Sum", {"type": "object"})
@@ -129,3 +130,39 @@ def test_thinking_on_a_model_that_cannot() -> None:
     assert plain.render(HELLO, thinking=False) == "hello"
     with pytest.raises(UsageError, match="no thinking mode"):
         plain.render(HELLO, thinking=True)
+
+
+LOOP = "{% for m in messages %}{% for p in m.content %}MARKS{{ p.text }}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        "{% if p.type == 'image' %}<image>{% elif p.type == 'video' %}<video>{% endif %}",
+        r"{{ {'image': '\x3cimage>', 'video': '<video>'}.get(p.type, '') }}",
+        "{% macro mark(of, image='<image>') %}{{ image if of == 'image' else '<video>' }}{% endmacro %}"
+        "{% if p.type in ['image', 'video'] %}{{ mark(p.type) }}{% endif %}",
+        "{% if p.type == 'image' %}{{ image_token }}{% elif p.type == 'video' %}{{ video_token }}{% endif %}",
+    ],
+)
+def test_pictures_take_the_marks_asked_for_and_texts_keep_theirs(marks: str) -> None:
+    tokens = {"image_token": "<image>", "video_token": "<video>"}
+    knows = ChatTemplate(LOOP.replace("MARKS", marks), now=lambda: datetime(2026, 2, 3), tokens=tokens)
+    parts: list[Part] = [TextPart("<image> <video> "), ImagePart(b"", "image/png"), VideoPart(Path("a.mp4"))]
+    turns = [Message("user", (*parts, TextPart("<ima"), TextPart("ge>")))]
+    assert knows.render(turns) == "<image> <video> <image><video><image>"
+    assert knows.render(turns, marks=Marks("(1)", "(2)")) == "<image> <video> (1)(2)<image>"
+
+
+def test_marks_that_a_template_puts_together_are_pictures() -> None:
+    """What its source does not spell cannot be told from what users write."""
+    builds = template(LOOP.replace("MARKS", "{% if p.type != 'text' %}<{{ p.type }}>{% endif %}") + "{# 'image' #}")
+    turns = [Message("user", (TextPart("see "), ImagePart(b"", "image/png"), VideoPart(Path("a.mp4"))))]
+    assert builds.render(turns, marks=Marks("(1)", "(2)")) == "see (1)(2)"
+    assert builds.render(HELLO, marks=Marks("(1)", "(2)")) == "hello"
+
+
+def test_no_variable_takes_the_place_of_a_mark() -> None:
+    knows = template("<image>{{ messages[0].content }}")
+    variables = {f"_text_{number}_that_spells_a_mark": "<image>" for number in range(3)}
+    assert knows.render(HELLO, variables=variables, marks=Marks("(1)", "(2)")) == "(1)hello"

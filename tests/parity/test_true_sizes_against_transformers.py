@@ -29,7 +29,7 @@ from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 from seatrial.chat import ImagePart, Message, TextPart
 from seatrial.engine.native_vision import open_native_vision
 from seatrial.engine.opening import usable_cores
-from seatrial.engine.picture_prompt import PicturePrompts, parts_to_see, shielded
+from seatrial.engine.picture_prompt import PicturePrompts, parts_to_see, rendered
 from seatrial.engine.random_model import checkpoint_of, eyes, shapes
 from seatrial.engine.runner import BLOCK_TOKENS, StepInput, StepPictures
 from seatrial.engine.torch_runner import TorchRunner
@@ -174,9 +174,10 @@ def our_prompt(checkpoint: Checkpoint, page: bytes) -> Prompt:
     picture = ImagePart(page, "image/png")
     messages = [Message("user", (picture, TextPart(QUESTION)))]
     prompts = PicturePrompts(parts.config, parts.rules, checkpoint.tokenizer, name="true size")
-    text = ChatTemplate(DEFAULT_CHAT_TEMPLATE, now=datetime.now).render(shielded(messages))
+    template, parts_seen = ChatTemplate(DEFAULT_CHAT_TEMPLATE, now=datetime.now), parts_to_see(messages)
+    text = rendered(lambda marks: template.render(messages, marks=marks), parts_seen)
     (prepared,) = prompts.pictures_of(picture)
-    return Prompt(prompts.encode(text, parts_to_see(messages)), prepared.tiles_NCHW)
+    return Prompt(prompts.encode(text, parts_seen), prepared.tiles_NCHW)
 
 
 def seen_by_us(checkpoint: Checkpoint, prompt: Prompt) -> Seen:

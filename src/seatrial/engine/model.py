@@ -20,7 +20,7 @@ from seatrial.chat import Message
 from seatrial.engine.loop import Engine, EngineLimits
 from seatrial.engine.memory import check_context, out_of_memory, picture_block_bytes, plan_cache, usual_context
 from seatrial.engine.opening import open_runner
-from seatrial.engine.picture_prompt import PicturePrompts, ReadPrompt, parts_to_see, shielded
+from seatrial.engine.picture_prompt import PicturePrompts, ReadPrompt, parts_to_see, rendered
 from seatrial.engine.request import Gain, SamplingParams
 from seatrial.engine.runner import Runner
 from seatrial.engine.vision import VisionEncoder, open_vision
@@ -177,11 +177,10 @@ class Model:
         Raises UsageError where the model has no eyes, InputError for what is no picture.
         """
         messages = [] if isinstance(prompt, str) else [part for part in prompt if isinstance(part, Message)]
-        parts, shown = parts_to_see(messages), shielded(messages)
-        if not parts and (self.picture_prompts is None or shown == messages):
+        parts = parts_to_see(messages)
+        if not parts:
             return ReadPrompt(self.prompt_ids(prompt, thinking=thinking))
-        eyes = self.eyes
-        ids = eyes.encode(self.chat_template.render(shown, thinking=thinking), parts)
+        eyes, ids = self.eyes, self.prompt_ids(prompt, thinking=thinking)
         eyes.check_room(len(ids), parts, self.engine.limits.context_length)
         return ReadPrompt(ids, tuple(picture for each in parts for picture in eyes.pictures_of(each.part)))
 
@@ -207,7 +206,12 @@ class Model:
             return self._plain(self.tokenizer.encode(prompt, with_prefix=True))
         messages = [part for part in prompt if isinstance(part, Message)]
         if messages:
-            return self.tokenizer.encode(self.chat_template.render(messages, thinking=thinking))
+            template, eyes, parts = self.chat_template, self.picture_prompts, parts_to_see(messages)
+            if eyes is None:
+                return self.tokenizer.encode(template.render(messages, thinking=thinking))
+            return eyes.encode(
+                rendered(lambda marks: template.render(messages, thinking=thinking, marks=marks), parts), parts
+            )
         ids = [part for part in prompt if isinstance(part, int)]
         wrong = next((i for i in ids if not 0 <= i < self.config.vocab_size), None)
         if wrong is not None:

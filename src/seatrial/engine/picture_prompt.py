@@ -1,11 +1,12 @@
 """Pictures and videos of a conversation, from its parts to what the engine takes.
 
-In: messages with `ImagePart`s and `VideoPart`s, and the text that the chat template made of them, with a mark where
-each part stands. Out: token ids, in which every part has become its text (row and column marks, times, one token for
-each row of numbers), and the prepared pictures in the same order. What a picture's text is follows from its file's
-head; its pixels are looked at when it is asked for. Both are kept for a while. Safe for several threads. Torch-free.
+In: messages with `ImagePart`s and `VideoPart`s, and what the chat template makes of them, with a mark where each part
+stands. Out: token ids, in which every part has become its text (row and column marks, times, one token for each row of
+numbers), and the prepared pictures in the same order. What a picture's text is follows from its file's head; its pixels
+are looked at when it is asked for. Both are kept for a while. Safe for several threads. Torch-free.
 
-A user's own text may spell a mark. It is shielded before the template sees it, and stays text.
+Whatever a user, a tool or a model writes may spell a mark, and stays text: where there are pictures, theirs are such
+as no text of the conversation can hold.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from seatrial.chat import ImagePart, Message, TextPart, VideoPart
 from seatrial.engine.prompt_check import Shown, too_much_shown
 from seatrial.errors import InputError, UsageError
 from seatrial.media.bounds import MOST_FRAME_PIXELS
-from seatrial.models.chat_template import IMAGE_MARK, VIDEO_MARK
+from seatrial.models.chat_template import IMAGE_MARK, USUAL_MARKS, Marks
 from seatrial.models.pictures import (
     PreparedPicture,
     go_on,
@@ -40,9 +41,6 @@ _KEPT_BYTES = 64 << 20
 _MOST_KEPT = 1024
 # FFmpeg decodes a few frames to see what a video is, 150 MB of the largest.
 _HEADS_AT_ONCE = 2
-_MARK = re.compile(f"{IMAGE_MARK}|{VIDEO_MARK}")
-# Code points that are no characters (Unicode 16, section 23.7) stand for marks that a user wrote.
-_SHIELDS = {IMAGE_MARK: "\ufdd0", VIDEO_MARK: "\ufdd1"}
 
 
 class PlacedPart(NamedTuple):
@@ -51,6 +49,13 @@ class PlacedPart(NamedTuple):
     message: int
     place: int
     part: ImagePart | VideoPart
+
+
+class Rendered(NamedTuple):
+    """A conversation as the chat template writes it. `marks` stand for its pictures and videos, and nowhere else."""
+
+    text: str
+    marks: Marks
 
 
 class ReadPrompt(NamedTuple):
@@ -82,9 +87,15 @@ def parts_to_see(messages: Sequence[Message]) -> list[PlacedPart]:
     ]
 
 
-def shielded(messages: Sequence[Message]) -> list[Message]:
-    """The conversation without the marks that its texts spell out, which `PicturePrompts.encode` restores."""
-    return [replace(each, parts=tuple(map(_shield, each.parts))) for each in messages]
+def rendered(render: Callable[[Marks], str], parts: Sequence[PlacedPart]) -> Rendered:
+    """What `render` writes with marks for `parts` alone; it is called twice where there are any.
+
+    The marks hold a digest of the text with the usual marks, which that text cannot hold itself.
+    """
+    text = render(USUAL_MARKS)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    marks = Marks(f"<image {digest}>", f"<video {digest}>")
+    return Rendered(render(marks) if parts else text, marks)
 
 
 class PicturePrompts:
@@ -141,26 +152,24 @@ class PicturePrompts:
             raise InputError("The file holds something else than its head says. Save or fetch it again.")
         return self._keep(key, prepared).pictures
 
-    def encode(self, rendered: str, parts: Sequence[PlacedPart]) -> list[int]:
-        """Token ids of a rendered conversation, its marks replaced by what stands for `parts`.
+    def encode(self, prompt: Rendered, parts: Sequence[PlacedPart]) -> list[int]:
+        """Token ids of a rendered conversation, its marks replaced by what stands for `parts`; others become text.
 
         Raises UsageError where the template has left a part out, and as `text_of`.
         """
-        wanted = [IMAGE_MARK if isinstance(each.part, ImagePart) else VIDEO_MARK for each in parts]
-        if _MARK.findall(rendered) != wanted:
+        text, marks = prompt
+        places = re.compile("|".join(marks))
+        if places.findall(text) != [marks.image if isinstance(each.part, ImagePart) else marks.video for each in parts]:
             raise UsageError(
                 f"The chat template of `{self._name}` has no place for a picture where this conversation has one. "
                 "Put pictures into the user's messages.",
                 field="messages",
             )
-        between = _MARK.split(rendered)
-        texts = [self.text_of(each.part) for each in parts]
-        whole = between[0] + "".join(text + rest for text, rest in zip(texts, between[1:], strict=True))
-        whole = whole.replace(_SHIELDS[VIDEO_MARK], VIDEO_MARK)
+        shown = iter([self.text_of(each.part) for each in parts])
         ids: list[int] = []
-        for index, piece in enumerate(whole.split(_SHIELDS[IMAGE_MARK])):
+        for index, piece in enumerate(text.split(IMAGE_MARK)):
             ids += [token for half in _halves() for token in self._tokenizer.encode(half)] if index else []
-            ids += self._tokenizer.encode(piece)
+            ids += self._tokenizer.encode(places.sub(lambda _: next(shown), piece))
         return ids
 
     def check_room(self, num_tokens: int, parts: Sequence[PlacedPart], limit: int) -> None:
@@ -229,12 +238,6 @@ def _key(part: ImagePart | VideoPart) -> object:
     except OSError:
         return part.path
     return part.path.absolute(), state.st_mtime_ns, state.st_size
-
-
-def _shield(part: TextPart | ImagePart | VideoPart) -> TextPart | ImagePart | VideoPart:
-    if not isinstance(part, TextPart):
-        return part
-    return TextPart(_MARK.sub(lambda found: _SHIELDS[found[0]], part.text))
 
 
 def _halves() -> tuple[str, str]:

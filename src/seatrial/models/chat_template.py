@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import jinja2.ext
 import jinja2.nodes
 import jinja2.parser
+import jinja2.visitor
 
 from seatrial.chat import ImagePart, Message, TextPart, Tool, ToolCall, VideoPart
 from seatrial.errors import CheckpointError, UsageError
@@ -28,6 +29,21 @@ from seatrial.models.tool_prompt import results_from_user, signature, told_in_sy
 
 IMAGE_MARK, VIDEO_MARK = "<image>", "<video>"
 """What stands for a picture and for a video in a rendered prompt."""
+
+
+class Marks(NamedTuple):
+    """What `ChatTemplate.render` writes for a picture and for a video, where templates and others know only one way."""
+
+    image: str = IMAGE_MARK
+    video: str = VIDEO_MARK
+
+    def put(self, text: str) -> str:
+        """The text with these for the usual marks."""
+        return text.replace(IMAGE_MARK, self.image).replace(VIDEO_MARK, self.video)
+
+
+USUAL_MARKS = Marks()
+"""Those of published templates, and of the vocabulary."""
 
 _MOST_CHARACTERS = 1 << 20
 _TOOL_ROLE = re.compile(r"""["']tool["']""")
@@ -52,9 +68,9 @@ class ChatTemplate:
             )
         self.source = source
         self._tokens = dict(tokens or {})
-        environment = _environment(now)
+        environment, spelled = _environment(now), _SpelledMarks()
         try:
-            self._template = environment.from_string(source)
+            self._template = environment.from_string(spelled.visit(environment.parse(source)))
         except Exception as error:  # a template's own errors, and any of Python's where the code made of it is too deep
             raise CheckpointError(
                 f"not a template we can read: {one_line(error)}", path=path, field="chat_template"
@@ -65,6 +81,11 @@ class ChatTemplate:
         self._xml_tools, self._tools, self._tool_calls = (w in words for w in ("xml_tools", "tools", "tool_calls"))
         self._takes_results = self._tool_calls or "tool_call_id" in words or bool(_TOOL_ROLE.search(source))
         self._takes_parts, self._takes_videos = (bool(each.search(source)) for each in (_IMAGE_PART, _VIDEO_PART))
+        self._spelled = spelled.texts
+        # Marks that the template puts together while it runs cannot be told from written ones.
+        written = "\n".join((*self._spelled.values(), *self._tokens.values()))
+        self._hides_image_mark = self._takes_parts and IMAGE_MARK not in written
+        self._hides_video_mark = self._takes_parts and self._takes_videos and VIDEO_MARK not in written
 
     @property
     def takes_tools(self) -> bool:
@@ -79,10 +100,12 @@ class ChatTemplate:
         thinking: bool | None = None,
         add_generation_prompt: bool = True,
         variables: Mapping[str, Any] | None = None,
+        marks: Marks = USUAL_MARKS,
     ) -> str:
         """The prompt text. `variables` are set in the template as they are, and go before what is set here.
 
-        A picture becomes `IMAGE_MARK`, a video `VIDEO_MARK`, where they stand among the parts of their message.
+        A picture and a video become their mark, where they stand among the parts of their message. Other `marks` than
+        the usual ones tell them from what the conversation's texts spell out.
 
         Where the template has no place for tools or their results, both become text, see `tool_prompt`.
         Raises UsageError where the template or the model cannot take what is asked.
@@ -104,23 +127,33 @@ class ChatTemplate:
         if taken:
             reason = f"The template variable `{min(taken)}` is not free; give yours another name."
             raise UsageError(reason, field="template_variables")
-        return self.render_raw([self._as_dict(message) for message in messages], **{**known, **(variables or {})})
+        said = [self._as_dict(message, marks) for message in messages]
+        return self._rendered(said, {**known, **(variables or {})}, marks)
 
     def render_raw(
         self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True, **variables: Any
     ) -> str:
         """Render messages that are dictionaries already, with any variables, as transformers' function does."""
-        known = {"tools": None, "documents": None, **self._tokens, **variables}
+        return self._rendered(messages, {"add_generation_prompt": add_generation_prompt, **variables}, USUAL_MARKS)
+
+    def _rendered(self, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any], marks: Marks) -> str:
+        tokens, spelled = (
+            {name: marks.put(text) for name, text in texts.items()} for texts in (self._tokens, self._spelled)
+        )
+        known = {"tools": None, "documents": None, **tokens, **variables, **spelled, "messages": messages}
         try:
-            return self._template.render(messages=messages, add_generation_prompt=add_generation_prompt, **known)
+            text = self._template.render(known)
         except (jinja2.TemplateError, *_TEMPLATE_FAILURES) as error:
             reason = str(error) or type(error).__name__
             raise UsageError(
                 f"The model's chat template refuses this conversation: {reason}", field="messages"
             ) from error
+        if self._hides_image_mark:
+            text = text.replace(IMAGE_MARK, marks.image)
+        return text.replace(VIDEO_MARK, marks.video) if self._hides_video_mark else text
 
-    def _as_dict(self, message: Message) -> dict[str, Any]:
-        content = self._content(message)
+    def _as_dict(self, message: Message, marks: Marks) -> dict[str, Any]:
+        content = self._content(message, marks)
         if not message.tool_calls:
             return {"role": message.role, "content": content} | _named(message)
         if self._tool_calls:
@@ -128,33 +161,53 @@ class ChatTemplate:
             return {"role": message.role, "content": content, "tool_calls": calls} | _named(message)
         # SmolLM3's template has no place for calls: they stand in the text as the template tells the model to write.
         written = "\n".join(f"<tool_call>\n{_written(call)}\n</tool_call>" for call in message.tool_calls)
-        said = _marked(message)
+        said = _marked(message, marks)
         told = f"{said}\n{written}" if said else written
         if self._takes_parts:
             return {"role": message.role, "content": [_text(told)]} | _named(message)
         return {"role": message.role, "content": told} | _named(message)
 
-    def _content(self, message: Message) -> str | list[dict[str, str]]:
+    def _content(self, message: Message, marks: Marks) -> str | list[dict[str, str]]:
         """Text, or a list of parts for templates that go through one. Published templates look at the first part."""
         if not self._takes_parts:
-            return _marked(message)
-        return [self._part(part) for part in message.parts] or [_text("")]
+            return _marked(message, marks)
+        return [self._part(part, marks) for part in message.parts] or [_text("")]
 
-    def _part(self, part: TextPart | ImagePart | VideoPart) -> dict[str, str]:
+    def _part(self, part: TextPart | ImagePart | VideoPart, marks: Marks) -> dict[str, str]:
         if isinstance(part, ImagePart) or (isinstance(part, VideoPart) and self._takes_videos):
             return {"type": "image" if isinstance(part, ImagePart) else "video"}
-        return _text(_mark(part))
+        return _text(_mark(part, marks))
 
 
-def _marked(message: Message) -> str:
+class _SpelledMarks(jinja2.visitor.NodeTransformer):
+    """Makes variables of the texts in a template's source that spell a mark; `texts` are these, by name."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def visit_Const(self, node: jinja2.nodes.Const) -> jinja2.nodes.Expr:  # noqa: N802 - jinja2's own spelling
+        return self._named(node, node.value)
+
+    def visit_TemplateData(self, node: jinja2.nodes.TemplateData) -> jinja2.nodes.Expr:  # noqa: N802
+        return self._named(node, node.data)
+
+    def _named(self, node: jinja2.nodes.Expr, text: object) -> jinja2.nodes.Expr:
+        if not isinstance(text, str) or not any(mark in text for mark in USUAL_MARKS):
+            return node
+        name = f"_text_{len(self.texts)}_that_spells_a_mark"
+        self.texts[name] = text
+        return jinja2.nodes.Name(name, "load", lineno=node.lineno)
+
+
+def _marked(message: Message, marks: Marks) -> str:
     """The text of a message, with a mark for each picture and video."""
-    return "".join(map(_mark, message.parts))
+    return "".join(_mark(part, marks) for part in message.parts)
 
 
-def _mark(part: TextPart | ImagePart | VideoPart) -> str:
+def _mark(part: TextPart | ImagePart | VideoPart, marks: Marks) -> str:
     if isinstance(part, TextPart):
         return part.text
-    return IMAGE_MARK if isinstance(part, ImagePart) else VIDEO_MARK
+    return marks.image if isinstance(part, ImagePart) else marks.video
 
 
 def _text(text: str) -> dict[str, str]:

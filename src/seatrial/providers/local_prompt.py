@@ -11,12 +11,11 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from seatrial.chat import ChatRequest, ImagePart, Message, ReasoningEffort, Tool, ToolCall, VideoPart, message
+from seatrial.chat import ChatRequest, ImagePart, ReasoningEffort, Tool, VideoPart
 from seatrial.engine.model import Model
-from seatrial.engine.picture_prompt import PicturePrompts, PlacedPart, parts_to_see, shielded
+from seatrial.engine.picture_prompt import PicturePrompts, PlacedPart, parts_to_see, rendered
 from seatrial.errors import InputError, RequestRejected, UsageError
 
 if TYPE_CHECKING:
@@ -57,22 +56,23 @@ def prompt_of(request: ChatRequest, model: Model) -> LocalPrompt:
     parts = tuple(parts_to_see(request.messages))
     template = model.chat_template
     _check_parts(parts, model)
-    said = list(request.messages), offered_tools(request)
-    messages, tools = _shielded(*said) if model.vision is not None else said
-    text = template.render(
-        messages,
-        tools=tools,
-        thinking=_thinking(request, reasons=template.reasons),
-        variables=_checked_variables(request),
+    tools, variables = offered_tools(request), _checked_variables(request)
+    thinking = _thinking(request, reasons=template.reasons)
+    prompt = rendered(
+        lambda marks: template.render(
+            request.messages, tools=tools, thinking=thinking, variables=variables, marks=marks
+        ),
+        parts,
     )
+    text = prompt.text
     opened, closed = text.rfind("<think>"), text.rfind("</think>")
     reasoning: Literal["open", "closed", "free"] = "free"
     if opened > closed and not text[opened + len("<think>") :].strip():
         reasoning = "open"
     elif closed > opened >= 0 and not text[closed + len("</think>") :].strip():
         reasoning = "closed"
-    holds_marks = bool(parts) or (messages, tools) != said
-    ids = model.eyes.encode(text, parts) if holds_marks else model.tokenizer.encode(text)
+    eyes = model.picture_prompts
+    ids = model.tokenizer.encode(text) if eyes is None else eyes.encode(prompt, parts)
     return LocalPrompt(ids, template.reasons, reasoning, parts)
 
 
@@ -145,23 +145,6 @@ def eyes_of(model: Model, param: str | None) -> PicturePrompts:
         return model.eyes
     except UsageError as error:
         raise RequestRejected(str(error), param=param) from error
-
-
-def _shielded(messages: list[Message], tools: tuple[Tool, ...]) -> tuple[list[Message], tuple[Tool, ...]]:
-    """The same without the marks of pictures that their texts spell out, see `picture_prompt`."""
-
-    def text(written: str) -> str:
-        return shielded([message("user", written)])[0].text
-
-    def called(call: ToolCall) -> ToolCall:
-        return replace(call, arguments=text(call.arguments))
-
-    def told(tool: Tool) -> Tool:
-        parameters = json.loads(text(json.dumps(tool.parameters, ensure_ascii=False)))
-        return replace(tool, description=text(tool.description), parameters=parameters)
-
-    said = [replace(each, tool_calls=tuple(map(called, each.tool_calls))) for each in shielded(messages)]
-    return said, tuple(map(told, tools))
 
 
 def _check_parts(parts: tuple[PlacedPart, ...], model: Model) -> None:
