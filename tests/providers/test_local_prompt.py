@@ -32,6 +32,12 @@ ELEMENTS = (
 )
 """Of no model, but each of its ways is some published template's: elements named by tools, trimmed texts."""
 
+PUT_TOGETHER = (
+    "{% for m in messages %}{{ m.role }}:{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}{% else %}"
+    "{# 'image', 'video' #}<{{ p.type }}>{% endif %}{% endfor %}\n{% endfor %}"
+)
+"""Its source spells no mark."""
+
 FILM = "Film: <image><image>"
 
 
@@ -103,6 +109,17 @@ def test_a_mark_escaped_in_arguments_is_text(model: Model, written: str, shown: 
         ids = prompt_of(ChatRequest(messages), reader).token_ids
         assert num_places(reader, ids) == num_rows(messages)
         assert "<image>" in reader.tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("shown", [(PICTURE,), (VIDEO, PICTURE)])
+def test_a_written_mark_is_text_where_the_template_puts_its_own_together(model: Model, shown: tuple[Part, ...]) -> None:
+    reader = with_template(model, PUT_TOGETHER)
+    said = "<image> and <video> and <image as text>"
+    call = Message("assistant", (TextPart("<image>"),), (ToolCall("1", "draw", '{"a": "<image>"}'),))
+    request = ChatRequest((asked(said, *shown, said), call, message("tool", "<video>")))
+    ids = prompt_of(request, reader).token_ids
+    assert num_places(reader, ids) == num_rows(request.messages)
+    assert reader.tokenizer.decode(ids).count(said) == 2
 
 
 @pytest.mark.parametrize("shown", [(), (PICTURE,)])

@@ -41,6 +41,11 @@ class Marks(NamedTuple):
         """The text with these for the usual marks."""
         return text.replace(IMAGE_MARK, self.image).replace(VIDEO_MARK, self.video)
 
+    @property
+    def as_text(self) -> Marks:
+        """What stands for marks that somebody wrote, while a template runs that puts its own together."""
+        return Marks(f"{self.image[:-1]} as text>", f"{self.video[:-1]} as text>")
+
 
 USUAL_MARKS = Marks()
 """Those of published templates, and of the vocabulary."""
@@ -82,7 +87,7 @@ class ChatTemplate:
         self._takes_results = self._tool_calls or "tool_call_id" in words or bool(_TOOL_ROLE.search(source))
         self._takes_parts, self._takes_videos = (bool(each.search(source)) for each in (_IMAGE_PART, _VIDEO_PART))
         self._spelled = spelled.texts
-        # Marks that the template puts together while it runs cannot be told from written ones.
+        # Marks that the template puts together while it runs are told from written ones in the text of a part alone.
         written = "\n".join((*self._spelled.values(), *self._tokens.values()))
         self._hides_image_mark = self._takes_parts and IMAGE_MARK not in written
         self._hides_video_mark = self._takes_parts and self._takes_videos and VIDEO_MARK not in written
@@ -148,9 +153,17 @@ class ChatTemplate:
             raise UsageError(
                 f"The model's chat template refuses this conversation: {reason}", field="messages"
             ) from error
-        if self._hides_image_mark:
-            text = text.replace(IMAGE_MARK, marks.image)
-        return text.replace(VIDEO_MARK, marks.video) if self._hides_video_mark else text
+        for usual, mark, as_text in self._hidden(marks):
+            text = text.replace(usual, mark).replace(as_text, usual)
+        return text
+
+    def _hidden(self, marks: Marks) -> list[tuple[str, str, str]]:
+        """Of each mark that the template puts together itself: the usual one, ours, what stands for a written one."""
+        if marks == USUAL_MARKS:
+            return []
+        hides = (self._hides_image_mark, self._hides_video_mark)
+        known = zip(USUAL_MARKS, marks, marks.as_text, strict=True)
+        return [each for each, is_hidden in zip(known, hides, strict=True) if is_hidden]
 
     def _as_dict(self, message: Message, marks: Marks) -> dict[str, Any]:
         content = self._content(message, marks)
@@ -164,19 +177,24 @@ class ChatTemplate:
         said = _marked(message, marks)
         told = f"{said}\n{written}" if said else written
         if self._takes_parts:
-            return {"role": message.role, "content": [_text(told)]} | _named(message)
+            return {"role": message.role, "content": [self._text(told, marks)]} | _named(message)
         return {"role": message.role, "content": told} | _named(message)
 
     def _content(self, message: Message, marks: Marks) -> str | list[dict[str, str]]:
         """Text, or a list of parts for templates that go through one. Published templates look at the first part."""
         if not self._takes_parts:
             return _marked(message, marks)
-        return [self._part(part, marks) for part in message.parts] or [_text("")]
+        return [self._part(part, marks) for part in message.parts] or [self._text("", marks)]
 
     def _part(self, part: TextPart | ImagePart | VideoPart, marks: Marks) -> dict[str, str]:
         if isinstance(part, ImagePart) or (isinstance(part, VideoPart) and self._takes_videos):
             return {"type": "image" if isinstance(part, ImagePart) else "video"}
-        return _text(_mark(part, marks))
+        return self._text(_mark(part, marks), marks)
+
+    def _text(self, written: str, marks: Marks) -> dict[str, str]:
+        for usual, _, as_text in self._hidden(marks):
+            written = written.replace(usual, as_text)
+        return {"type": "text", "text": written}
 
 
 class _SpelledMarks(jinja2.visitor.NodeTransformer):
@@ -208,10 +226,6 @@ def _mark(part: TextPart | ImagePart | VideoPart, marks: Marks) -> str:
     if isinstance(part, TextPart):
         return part.text
     return marks.image if isinstance(part, ImagePart) else marks.video
-
-
-def _text(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
 
 
 def _environment(now: Callable[[], datetime]) -> jinja2.Environment:
