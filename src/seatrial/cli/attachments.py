@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from seatrial.chat import ChatRequest, Detail, ImagePart, Message, TextPart, VideoPart
 from seatrial.cli.question import STANDARD_INPUT
 from seatrial.errors import ContextTooLong, InputError, NotRunnable, RequestRejected, UsageError
-from seatrial.media.types import picture_type
+from seatrial.media.types import HEAD_BYTES, still_type
 from seatrial.providers.base import CountsPictures, CountsTokens
 from seatrial.trial.asking import with_settings
 
@@ -31,7 +31,6 @@ _SEEING = "`smolvlm2-256m`"
 # How providers name a part of a request.
 _PART = re.compile(r"messages\[(\d+)\]\.content\[(\d+)\]")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
-_HEAD_BYTES = 512
 
 
 class Attachment(NamedTuple):
@@ -69,8 +68,8 @@ def video_at(typed: str, *, for_pictures: str = "--image") -> Attachment:
     found = Path(typed) if typed == STANDARD_INPUT else _file_at(typed, "video")
     if typed == STANDARD_INPUT or not found.is_file():
         raise UsageError(f"`{typed}` is no plain file, and frames are looked for all over one. Save the video first.")
-    kind = picture_type(_head_of(found, Path(typed)))
-    if kind is not None and kind != "image/gif":
+    kind = still_type(_head_of(found, Path(typed)))
+    if kind is not None:
         raise InputError(f"This is a picture ({kind}), not a video. Show it with `{for_pictures}`.", path=Path(typed))
     return Attachment(Path(typed), VideoPart(found.absolute()), _size(found.stat().st_size))
 
@@ -171,7 +170,7 @@ def _picture_bytes(typed: str, stdin: BinaryIO | None) -> tuple[Path, bytes]:
 
 def _head_of(found: Path, path: Path) -> bytes:
     with _reading(path), found.open("rb") as file:
-        return file.read(_HEAD_BYTES)
+        return file.read(HEAD_BYTES)
 
 
 @contextmanager

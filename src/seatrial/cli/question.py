@@ -10,10 +10,9 @@ import sys
 from typing import BinaryIO
 
 from seatrial.errors import InputError, UsageError
-from seatrial.media.types import picture_type, video_type
+from seatrial.media.types import HEAD_BYTES, picture_type, video_type
 
 STANDARD_INPUT = "-"
-_HEAD_BYTES = 512
 
 
 def standard_input() -> BinaryIO:
@@ -56,7 +55,7 @@ def checked_text(typed: str, called: str) -> str:
 
 
 def _why_no_text(error: UnicodeDecodeError) -> str:
-    head = error.object[:_HEAD_BYTES]
+    head = error.object[:HEAD_BYTES]
     if picture := picture_type(head):
         return f"This is a picture ({picture}), not a question. To show it use `--image -`."
     if video := video_type(head):

@@ -1,10 +1,13 @@
 """What a file is by its first bytes: the pictures and videos that are taken, and names for what is not.
 
-In: the first 512 bytes. Out: a media type, or None. Sources: the PNG specification, 5.2; JPEG (ITU T.81), B.1.1.3;
+In: the first HEAD_BYTES. Out: a media type, or None. Sources: the PNG specification, 5.2; JPEG (ITU T.81), B.1.1.3;
 GIF89a, 17; RFC 9649 (WebP), 2; ISO/IEC 14496-12, 4.3 (`ftyp`); RFC 8794 (EBML), 8; ISO/IEC 13818-1, 2.4.3 and 2.5.3.
 """
 
 from __future__ import annotations
+
+HEAD_BYTES = 512
+"""As many first bytes as tell what a file is."""
 
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """The pictures that requests and workloads may hold: what every model with vision takes."""
@@ -36,6 +39,12 @@ def picture_type(head: bytes) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image/webp"
     return None
+
+
+def still_type(head: bytes) -> str | None:
+    """The same of pictures that are no videos: a GIF may be animated."""
+    found = picture_type(head)
+    return None if found == "image/gif" else found
 
 
 def video_type(head: bytes) -> str | None:

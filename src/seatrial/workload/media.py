@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from seatrial.errors import InputError, WorkloadError, nearest_names
-from seatrial.media.types import picture_type, video_type, what_it_is
+from seatrial.media.types import HEAD_BYTES, picture_type, video_type, what_it_is
 from seatrial.workload.decoding import check_picture, check_video
 from seatrial.workload.media_fields import picture_names, video_name
 
@@ -27,7 +27,6 @@ MOST_DECODED_PIXELS = 1 << 32
 """Pixels of all pictures in a folder that are decoded at loading; of those beyond, only the heads are looked at."""
 
 _LONGEST_NAME = 1024
-_HEAD_BYTES = 512
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 _Kind = Literal["picture", "video"]
@@ -181,7 +180,7 @@ def _checked(path: Path, name: str, kind: _Kind) -> str:
             size = f"{found.st_size / 2**20:,.0f} MiB"
             raise _Refused(f"`{name}` has {size}; a {kind} may have {most_bytes // 2**20:,} MiB. Make it smaller.")
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            head = file.read(HEAD_BYTES)
             _check_kind(head, name, kind)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()

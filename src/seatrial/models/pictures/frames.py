@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from seatrial.errors import InputError
 from seatrial.media.bounds import MOST_FRAME_PIXELS
 from seatrial.media.container import moving_pictures, open_video
-from seatrial.media.types import picture_type
+from seatrial.media.types import HEAD_BYTES, still_type
 from seatrial.models.pictures.decoding import MOST_DECODED_PIXELS, Decoding, Stopped
 from seatrial.models.pictures.plan import scaled_size
 from seatrial.models.pictures.playhead import Playhead, grace_s
@@ -39,7 +39,6 @@ _LAST_S = 10.0
 _MICROSECONDS = 1_000_000
 # Packets that are gone through to find the last: ten hours at 29 frames per second, some seconds of work.
 _MOST_COUNTED = 1 << 20
-_HEAD_BYTES = 512
 # No recording lasts a year; times beyond it are damage.
 _MOST_S = 366 * 86_400.0
 
@@ -130,8 +129,8 @@ def _readable(path: Path) -> Iterator[Path]:
         # Beside its own errors, PyAV lets others escape from a damaged file: IndexError, OverflowError.
         said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = f"this is no video that can be read ({said[:200]}). Convert it to MP4 (H.264)."
-        kind = picture_type(_head_of(path))
-        if kind is not None and kind != "image/gif":  # of which animated ones are read
+        kind = still_type(_head_of(path))
+        if kind is not None:
             reason = f"this is no video that can be read: it is a picture ({kind}). Show it as one."
         raise InputError(reason, path=path) from error
 
@@ -139,7 +138,7 @@ def _readable(path: Path) -> Iterator[Path]:
 def _head_of(path: Path) -> bytes:
     """Its first bytes, none where they cannot be read."""
     with suppress(OSError), path.open("rb") as file:
-        return file.read(_HEAD_BYTES)
+        return file.read(HEAD_BYTES)
     return b""
 
 

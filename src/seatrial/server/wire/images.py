@@ -11,14 +11,13 @@ from urllib.parse import urlsplit
 
 from seatrial.chat import Detail, ImagePart
 from seatrial.errors import InputError
-from seatrial.media.types import PICTURE_TYPES, picture_type, video_type, what_it_is
+from seatrial.media.types import HEAD_BYTES, PICTURE_TYPES, picture_type, video_type, what_it_is
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits, host_and_port
 
 _ALIASES = {"image/jpg": "image/jpeg"}
 _WEB_PORTS = {"http": 80, "https": 443}
-_HEAD_BYTES = 512
 
 Fetched = Mapping[str, ImagePart]
 # Addresses, each with its place in the request, which errors name; what is told how many bytes have come, of all.
@@ -115,8 +114,8 @@ def _checked_type(data: bytes, claimed: str, limits: WireLimits, param: str) -> 
     try:
         head = picture_head(data, most_pixels=limits.max_image_pixels)
     except InputError as error:
-        if picture_type(data[:_HEAD_BYTES]) is None and error.field != "pixels":
-            raise _no_picture(data[:_HEAD_BYTES], claimed, param) from None
+        if picture_type(data[:HEAD_BYTES]) is None and error.field != "pixels":
+            raise _no_picture(data[:HEAD_BYTES], claimed, param) from None
         raise bad_request(
             f"'{param}' cannot be read as a picture. {error.reason}",
             param=param,

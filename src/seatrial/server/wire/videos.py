@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seatrial.chat import VideoPart
-from seatrial.media.types import picture_type, video_type, what_it_is
+from seatrial.media.types import HEAD_BYTES, picture_type, video_type, what_it_is
 from seatrial.server.errors import Failure, bad_request
 from seatrial.server.wire import data_urls
 from seatrial.server.wire.limits import WireLimits
@@ -20,7 +20,6 @@ from seatrial.server.wire.limits import WireLimits
 # Keeps bytes as a file until the request ends, and says where.
 KeepVideo = Callable[[bytes], Path]
 
-_HEAD_BYTES = 512
 _TAKEN = "MP4, MOV, WebM, MKV, AVI, MPEG and OGG are taken."
 
 
@@ -43,7 +42,7 @@ def video_part(video: VideoContent, limits: WireLimits, keep: KeepVideo, place: 
     """
     param = f"{place}.video_url.url"
     data = _data_of(video.video_url.url, limits, param)
-    _check_type(data[:_HEAD_BYTES], param)
+    _check_type(data[:HEAD_BYTES], param)
     return VideoPart(keep(data))
 
 
